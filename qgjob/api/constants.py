@@ -1,0 +1,28 @@
+"""The API group's names. Import-light: the CLI reads it at start-up."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GROUP: Final = "qgjob.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+TEST_JOBS: Final = "testjobs"
+TEST_BATCHES: Final = "testbatches"
+TEST_TARGETS: Final = "testtargets"
+
+#: On the Kubernetes Job and the pod of a batch: the TestBatch's name and its target's name.
+BATCH_LABEL: Final = f"{GROUP}/batch"
+TARGET_LABEL: Final = f"{GROUP}/target"
+
+#: The service account of every runner pod, and the ClusterRole that the operator binds it to in a namespace.
+RUNNER_ACCOUNT: Final = "qgjob-runner"
+RUNNER_CLUSTER_ROLE: Final = "qgjob-runner"
+
+#: Attempts that a TestJob's status keeps, and the longest message (bytes of UTF-8) that a status carries.
+MAX_ATTEMPTS_KEPT: Final = 10
+MAX_MESSAGE_BYTES: Final = 1024
+
+#: TestJobs in one TestBatch at most: CEL over lists needs a bound, and a batch is one object of limited size.
+MAX_BATCH_TESTS: Final = 1000

@@ -1,0 +1,129 @@
+"""TestBatch: the TestJobs that share one install; it owns one Kubernetes Job."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from .base import ApiModel, Column, Rule, schema
+from .constants import MAX_BATCH_TESTS
+from .testjob import Conditions, Identifier, Outcome, TargetName
+
+BatchPhase = Literal["Pending", "Installing", "Running", "Completed", "Failed", "Yielded"]
+
+
+class BatchJob(ApiModel):
+    """One TestJob of the batch, as it was nominated. It belongs to the batch only once its own status says so."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    uid: Annotated[str, Field(min_length=1, max_length=36)]
+    attempt: Annotated[int, Field(ge=1)]
+
+
+class BatchDevice(ApiModel):
+    """The device that the batch holds, with the address it had when it was leased."""
+
+    name: Annotated[str, Field(min_length=1, max_length=63)]
+    address: Annotated[str, Field(max_length=255)] = ""
+
+
+class TestBatchSpec(ApiModel):
+    """What the runner runs. `jobs` is append-only, in running order; the rest but `yield` and `priority` is fixed."""
+
+    __test__: ClassVar[bool] = False
+
+    app_version_id: Identifier
+    target: TargetName
+    priority: Annotated[int, Field(ge=1, le=10, description="The highest priority of its TestJobs.")]
+    device: BatchDevice | None = None
+    jobs: Annotated[
+        list[BatchJob],
+        Field(
+            min_length=1,
+            max_length=MAX_BATCH_TESTS,
+            json_schema_extra=schema(x_kubernetes_list_type="atomic"),
+        ),
+    ]
+    yield_: Annotated[
+        bool, Field(alias="yield", description="Asks the runner to give back what it has not started.")
+    ] = False
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.appVersionId == oldSelf.appVersionId", "appVersionId can't be changed"),
+        Rule("self.target == oldSelf.target", "target can't be changed"),
+        Rule("has(self.device) == has(oldSelf.device)", "device can't be changed"),
+        Rule(
+            "!has(self.device) || !has(oldSelf.device) || self.device == oldSelf.device",
+            "device can't be changed",
+        ),
+        Rule(
+            "self.jobs.size() >= oldSelf.jobs.size() && self.jobs.slice(0, oldSelf.jobs.size()) == oldSelf.jobs",
+            "jobs is append-only: entries can be added at the end, never changed or removed",
+        ),
+    )
+
+
+class BatchTest(ApiModel):
+    """How one TestJob of the batch went."""
+
+    name: str
+    outcome: Outcome
+    seconds: Annotated[float, Field(ge=0, description="Wall-clock seconds of the run.")] = 0.0
+
+
+class TestBatchStatus(ApiModel):
+    """Written by the one runner pod that owns the batch, and by the operator where that pod can't."""
+
+    __test__: ClassVar[bool] = False
+
+    pod: Annotated[str, Field(description="The uid of the one pod that owns this batch.")] = ""
+    pod_name: str = ""
+    phase: BatchPhase = "Pending"
+    open: Annotated[bool, Field(description="TestJobs may still be appended.")] = True
+    start_time: datetime | None = None
+    finish_time: datetime | None = None
+    install_seconds: Annotated[float | None, Field(ge=0)] = None
+    total: Annotated[int, Field(ge=0, description="TestJobs that were run or charged.")] = 0
+    passed: Annotated[int, Field(ge=0)] = 0
+    failed: Annotated[int, Field(ge=0, description="Ended with a test failure.")] = 0
+    infrastructure: Annotated[int, Field(ge=0, description="Ended with an infrastructure failure.")] = 0
+    given_back: Annotated[int, Field(ge=0, description="Not started and returned to the queue.")] = 0
+    tests: Annotated[
+        list[BatchTest],
+        Field(max_length=MAX_BATCH_TESTS, json_schema_extra=schema(x_kubernetes_list_type="atomic")),
+    ] = []
+    reason: Annotated[str, Field(max_length=256)] = ""
+    message: Annotated[str, Field(max_length=1024)] = ""
+    conditions: Conditions = []
+
+
+class TestBatch(ApiModel):
+    """The TestJobs that share one install on one device."""
+
+    __test__: ClassVar[bool] = False
+
+    metadata: dict[str, Any] = {}
+    spec: TestBatchSpec
+    status: TestBatchStatus = TestBatchStatus()
+
+    PLURAL: ClassVar[str] = "testbatches"
+    SHORT_NAMES: ClassVar[tuple[str, ...]] = ("tb",)
+    SELECTABLE: ClassVar[tuple[str, ...]] = (".spec.appVersionId", ".spec.target", ".status.phase")
+    COLUMNS: ClassVar[tuple[Column, ...]] = (
+        Column("Phase", "string", ".status.phase"),
+        Column("Priority", "integer", ".spec.priority", "the highest of its TestJobs"),
+        Column("App", "string", ".spec.appVersionId"),
+        Column("Target", "string", ".spec.target"),
+        Column("Device", "string", ".spec.device.name"),
+        Column("Passed", "integer", ".status.passed"),
+        Column("Failed", "integer", ".status.failed"),
+        Column("Infra", "integer", ".status.infrastructure"),
+        Column("Install", "number", ".status.installSeconds", "seconds of the one install"),
+        Column("Reason", "string", ".status.reason"),
+        Column("Age", "date", ".metadata.creationTimestamp"),
+        Column("Pod", "string", ".status.podName", priority=1),
+        Column("Given-Back", "integer", ".status.givenBack", priority=1),
+        Column("Message", "string", ".status.message", priority=1),
+    )
