@@ -1,0 +1,58 @@
+"""Writing kubeconfig files. They hold their certificates inline, so that one file is all a client needs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hack.localcluster.certificates import KeyPair
+
+
+def write_kubeconfig(
+    path: Path,
+    *,
+    server: str,
+    authority: Path,
+    user: str,
+    client: KeyPair | None = None,
+    token: str | None = None,
+    namespace: str = "default",
+    cluster: str = "qgjob",
+) -> Path:
+    """Write a kubeconfig, for a client certificate or a token, that only its owner can read; return its path.
+
+    It is JSON, which is YAML too: the standard library writes no other YAML.
+    """
+    credentials: dict[str, Any] = {}
+    if client is not None:
+        credentials["client-certificate-data"] = _inline(client.certificate)
+        credentials["client-key-data"] = _inline(client.key)
+    if token is not None:
+        credentials["token"] = token
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {"name": cluster, "cluster": {"server": server, "certificate-authority-data": _inline(authority)}}
+        ],
+        "users": [{"name": user, "user": credentials}],
+        "contexts": [
+            {"name": cluster, "context": {"cluster": cluster, "user": user, "namespace": namespace}}
+        ],
+        "current-context": cluster,
+    }
+    text = json.dumps(content, indent=2) + "\n"
+    if not path.exists() or path.read_text() != text:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+    return path
+
+
+def _inline(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,3 @@
+module qgjob.dev/hack/localcluster/pause
+
+go 1.21

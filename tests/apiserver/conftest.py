@@ -1,0 +1,42 @@
+"""A real etcd and kube-apiserver for every test in this folder: started once a run, in some seconds.
+
+`apiserver` is the server, `namespace` a fresh namespace per test; ask for `controller_manager` too where a
+test needs Jobs to make pods, owners to be followed, or a namespace's `default` service account. The first run
+on a machine builds the programs, which takes minutes; `hack/cluster binaries` does the same beforehand.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hack.localcluster.throwaway import ThrowawayControlPlane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def apiserver() -> Iterator[ThrowawayControlPlane]:
+    with ThrowawayControlPlane() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def controller_manager(apiserver: ThrowawayControlPlane) -> ThrowawayControlPlane:
+    """The same server, with kube-controller-manager beside it."""
+    apiserver.start_controller_manager()
+    return apiserver
+
+
+@pytest.fixture
+def namespace(apiserver: ThrowawayControlPlane) -> Iterator[str]:
+    """The name of a namespace that no other test uses."""
+    name = f"test-{next(_NUMBERS)}"
+    apiserver.client.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    apiserver.client.delete(f"/api/v1/namespaces/{name}")
