@@ -1,0 +1,151 @@
+"""What a driver is: how a runner runs one framework's tests.
+
+A driver is a class that an entry point of group `qgjob.drivers` names. The runner builds one per batch, as
+`cls(context, stop)`, and calls prepare, install, then run for each TestJob (clear or install before each but
+the first), and close at the end, whatever happened.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from qgjob.api.testbatch import BatchDevice
+    from qgjob.api.testtarget import TestTargetSpec
+
+    from ..stop import StopToken
+
+
+@dataclass(frozen=True, slots=True)
+class BatchContext:
+    """What all tests of the batch share."""
+
+    namespace: str
+    batch: str
+    target: TestTargetSpec
+    app_version_id: str
+    #: Name and adb address; None where the target's provider leases none.
+    device: BatchDevice | None
+    #: The downloaded package; None where the target has no app.
+    app_path: Path | None
+    #: Scratch folder of this batch.
+    workdir: Path
+    #: Prepared source folders, each distinct one once, so that a driver can warm up.
+    sources: list[Path]
+    #: Writes a line to the pod's log; may be called from any thread.
+    log: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TestRun:
+    """One attempt of one TestJob."""
+
+    __test__: ClassVar[bool] = False
+
+    #: The TestJob's name.
+    name: str
+    #: Path of the test file, relative to `source`.
+    test: str
+    source: Path
+    #: The environment of the test's process, complete: see testrunner.environment.
+    env: Mapping[str, str]
+    timeout_seconds: float
+    #: The TestJob's status.attempt: claims so far.
+    attempt: int
+    #: 1 for the first real run of the TestJob, 2 for the second, …
+    run: int
+    #: Test failures before this run.
+    failures: int
+    isolation: Literal["clear", "reinstall"]
+    #: An empty folder of this run's own for reports.
+    report_dir: Path
+    #: This run's own token, a child of the driver's: requested alone when just this TestJob is cancelled.
+    stop: StopToken
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """What one attempt came to."""
+
+    __test__: ClassVar[bool] = False
+
+    outcome: Literal["passed", "failed", "infrastructure"]
+    message: str = ""
+    cases: int = 0
+    failed_cases: int = 0
+    skipped_cases: int = 0
+    #: CamelCase; set where no retry can help (`TestNotFound`): the TestJob is dead-lettered at once.
+    final_reason: str = ""
+    #: The batch can't go on on this device: this test is charged, the rest is given back.
+    device_lost: bool = False
+
+
+class InfrastructureError(Exception):
+    """Something other than the test or its submitter is at fault. The text is for people."""
+
+    def __init__(self, message: str, *, device_lost: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        #: The batch can't go on on this device.
+        self.device_lost = device_lost
+
+
+class SubmitterError(Exception):
+    """What was submitted can't be run, and no retry can help. `reason` is CamelCase; `message` for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(f"{reason}: {message}")
+        self.reason = reason
+        self.message = message
+
+
+class Stopped(Exception):  # noqa: N818 - not an error
+    """Raised where work ended early because a stop was requested."""
+
+
+class Driver(ABC):
+    """Runs the tests of one batch on one device with one framework. Used by one thread at a time."""
+
+    #: The name in TestTarget.spec.driver.name.
+    name: ClassVar[str]
+    #: Whether the runner downloads the app's package before `install`.
+    needs_app: ClassVar[bool] = True
+
+    def __init__(self, context: BatchContext, stop: StopToken) -> None:
+        self.context = context
+        #: Requested when everything must stop; each test has a token of its own besides (TestRun.stop).
+        self.stop = stop
+
+    def prepare(self) -> None:  # noqa: B027 - a driver that has nothing to do leaves it out
+        """Connect the device, check it, start helpers. Called once, before the app is installed.
+
+        Raises InfrastructureError, Stopped.
+        """
+
+    def install(self) -> None:  # noqa: B027
+        """Install the app: once a batch, and again only before a TestJob that asks for isolation `reinstall`.
+
+        Raises InfrastructureError, SubmitterError (an app that no device can take), Stopped.
+        """
+
+    def clear(self) -> None:  # noqa: B027
+        """Clear the app's state. Called before every TestJob but the first.
+
+        Raises InfrastructureError, Stopped.
+        """
+
+    @abstractmethod
+    def run(self, test: TestRun) -> TestResult:
+        """Run one test file, until it ends, its time is over, or `test.stop` is requested.
+
+        Raises InfrastructureError, SubmitterError, and Stopped where `test.stop` was requested before it came
+        to a result.
+        """
+
+    def close(self) -> None:  # noqa: B027
+        """Stop helpers, let go of the device. Called whatever happened before, with seconds to live."""
