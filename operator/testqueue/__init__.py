@@ -1,0 +1,3 @@
+"""The operator: it groups waiting TestJobs into batches, and starts one pod for each."""
+
+from __future__ import annotations

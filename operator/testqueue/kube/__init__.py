@@ -1,0 +1,3 @@
+"""All of the operator's talking to the API server."""
+
+from __future__ import annotations
