@@ -131,13 +131,14 @@ class Reflector(Generic[T]):
             try:
                 await self._watch_once()
                 fruitless = 0
-                continue
+                if self._version != before:
+                    continue
             except _CutError as error:
                 fruitless = 1 if self._version != before else fruitless + 1
                 if fruitless >= _FRUITLESS_WATCHES:
                     raise _GoneError(f"watching made no progress: {error}") from error
                 logger.debug("watch broke off: %s", error, extra=self._about)
-            await asyncio.sleep(backoff(fruitless))
+            await asyncio.sleep(backoff(max(fruitless, 1)))
 
     async def _watch_once(self) -> None:
         params = {
