@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hack.localcluster.certificates import CertificateAuthority, Identity, KeyPair, ensure_signing_key
 from hack.localcluster.daemons import Daemon, NotHealthyError
+from hack.localcluster.files import write_file
 from hack.localcluster.kubeconfig import write_kubeconfig
 from hack.localcluster.programs import ETCD, KUBERNETES
 from hack.localcluster.rest import ApiClient, ApiError
@@ -82,7 +83,7 @@ class ControlPlane:
             },
             "leaderElection": {"leaderElect": False},
         }
-        self._scheduler_config.write_text(json.dumps(scheduler, indent=2))
+        write_file(self._scheduler_config, json.dumps(scheduler, indent=2))
 
     def component_kubeconfig(self, component: str, identity: Identity) -> Path:
         """Write the kubeconfig of one of the cluster's own programs, and return its path."""
@@ -132,6 +133,7 @@ class ControlPlane:
             (str(ETCD.path("etcd")), *_flags(flags)),
             check=_answers(health, "/health"),
             files=(server.certificate, self._etcd_authority.certificate),
+            listens=((LOOPBACK, self.ports.etcd), (LOOPBACK, self.ports.etcd_peer)),
             grace_seconds=3,
         )
 
@@ -188,6 +190,7 @@ class ControlPlane:
                 *(serving.certificate, to_kubelet.certificate, self._etcd_client.certificate),
                 *(self.authority.certificate, self._etcd_authority.certificate, self._signing_key),
             ),
+            listens=((self.host, self.ports.apiserver),),
             # With open watches it would take a minute to end; whatever it acknowledged is safe in etcd.
             grace_seconds=1,
         )
@@ -218,6 +221,7 @@ class ControlPlane:
             (str(KUBERNETES.path("kube-controller-manager")), *_flags(flags)),
             check=self._loopback_check(self.ports.controller_manager),
             files=(kubeconfig, serving.certificate, self._signing_key),
+            listens=((LOOPBACK, self.ports.controller_manager),),
             grace_seconds=2,
         )
 
@@ -239,6 +243,7 @@ class ControlPlane:
             (str(KUBERNETES.path("kube-scheduler")), *_flags(flags)),
             check=self._loopback_check(self.ports.scheduler),
             files=(kubeconfig, serving.certificate, self._scheduler_config),
+            listens=((LOOPBACK, self.ports.scheduler),),
             grace_seconds=2,
         )
 

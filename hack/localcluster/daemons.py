@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hack.localcluster.errors import ClusterError
+from hack.localcluster.files import write_file
 from hack.localcluster.shell import SYSTEM_PATH
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Daemon:
     # Files the program reads at its start: when their content changes it has to be started again.
     files: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    # Where it listens: (address, TCP port).
+    listens: tuple[tuple[str, int], ...] = ()
     # How long a polite request to stop is waited for, in seconds, before it is killed.
     grace_seconds: float = 5.0
 
@@ -129,9 +132,9 @@ class Supervisor:
         """Return where a daemon's output goes."""
         return self._logs / f"{daemon.name}.log"
 
-    def process_of(self, daemon: Daemon) -> ProcessIdentity | None:
-        """Return the daemon's process if it runs, whoever started it."""
-        record = self._read(daemon)
+    def process_of(self, name: str) -> ProcessIdentity | None:
+        """Return the process of the daemon called `name` if it runs, whoever started it."""
+        record = self._read(name)
         if record is None:
             return None
         self._reap(record[0].pid)
@@ -139,8 +142,8 @@ class Supervisor:
 
     def is_current(self, daemon: Daemon) -> bool:
         """Tell whether it runs, and was told the same as it would be told now."""
-        record = self._read(daemon)
-        alive = self.process_of(daemon) is not None
+        record = self._read(daemon.name)
+        alive = self.process_of(daemon.name) is not None
         return alive and record is not None and record[1] == daemon.fingerprint()
 
     def start(self, daemon: Daemon) -> ProcessIdentity:
@@ -173,7 +176,7 @@ class Supervisor:
         """Wait until it answers. Raises ClusterError when it ends before, or takes too long."""
         deadline = time.monotonic() + timeout_seconds
         while (complaint := daemon.complaint()) is not None:
-            if self.process_of(daemon) is None:
+            if self.process_of(daemon.name) is None:
                 raise ClusterError(self._ended_at_once(daemon))
             if time.monotonic() > deadline:
                 raise ClusterError(
@@ -184,17 +187,17 @@ class Supervisor:
 
     def stop(self, daemon: Daemon) -> None:
         """Stop it: politely, and after its grace by force. Harmless when it does not run."""
-        process = self.process_of(daemon)
+        process = self.process_of(daemon.name)
         if process is not None:
             process.signal(signal.SIGTERM)
             if not self._wait_gone(process, daemon.grace_seconds):
                 process.signal(signal.SIGKILL)
                 self._wait_gone(process, 10)
-        self._record_of(daemon).unlink(missing_ok=True)
+        self._record_of(daemon.name).unlink(missing_ok=True)
 
-    def kill(self, daemon: Daemon) -> None:
-        """End it at once, as a crash would."""
-        process = self.process_of(daemon)
+    def kill(self, name: str) -> None:
+        """End the daemon called `name` at once, as a crash would."""
+        process = self.process_of(name)
         if process is not None:
             process.signal(signal.SIGKILL)
             self._wait_gone(process, 10)
@@ -215,12 +218,12 @@ class Supervisor:
         if child is not None and child.poll() is not None:
             del self._children[pid]
 
-    def _record_of(self, daemon: Daemon) -> Path:
-        return self._records / f"{daemon.name}.json"
+    def _record_of(self, name: str) -> Path:
+        return self._records / f"{name}.json"
 
-    def _read(self, daemon: Daemon) -> tuple[ProcessIdentity, str] | None:
+    def _read(self, name: str) -> tuple[ProcessIdentity, str] | None:
         try:
-            record = json.loads(self._record_of(daemon).read_text())
+            record = json.loads(self._record_of(name).read_text())
             return (
                 ProcessIdentity(record["pid"], record["start_ticks"], record["boot_id"]),
                 record["fingerprint"],
@@ -229,9 +232,8 @@ class Supervisor:
             return None
 
     def _write(self, daemon: Daemon, process: ProcessIdentity) -> None:
-        scratch = self._record_of(daemon).with_suffix(".tmp")
-        scratch.write_text(json.dumps({**asdict(process), "fingerprint": daemon.fingerprint()}))
-        scratch.replace(self._record_of(daemon))
+        record = {**asdict(process), "fingerprint": daemon.fingerprint()}
+        write_file(self._record_of(daemon.name), json.dumps(record))
 
     def _ended_at_once(self, daemon: Daemon) -> str:
         log = self.log_of(daemon)

@@ -78,7 +78,6 @@ def build(what: str, wanted: GoBuild, output: Path, report: Report) -> None:
     """Build into the folder `output`, showing progress. Raises ClusterError with the compiler's words."""
     go = find_go()
     started = time.monotonic()
-    report.say(f"building {what} from source (once a machine; the first time takes minutes)")
     total = count_packages_to_compile(go, wanted, report, what)
     compiled = 0
     complaints: deque[str] = deque(maxlen=20)
@@ -133,7 +132,7 @@ def count_packages_to_compile(go: str, wanted: GoBuild, report: Report, what: st
         *(go, "list", "-deps", *wanted.flags()),
         *("-f", "{{if .Stale}}{{.ImportPath}}{{end}}", *wanted.packages),
     )
-    report.say(f"fetching the Go modules of {what}")
+    report.say(f"building {what} from source, once a machine: fetching its Go modules")
     done = subprocess.run(
         argv, cwd=wanted.module, env=go_environment(), capture_output=True, text=True, check=False
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from typing import TYPE_CHECKING, Any
+
+from hack.localcluster.files import PRIVATE, write_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,12 +47,7 @@ def write_kubeconfig(
         ],
         "current-context": cluster,
     }
-    text = json.dumps(content, indent=2) + "\n"
-    if not path.exists() or path.read_text() != text:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-    return path
+    return write_file(path, json.dumps(content, indent=2) + "\n", PRIVATE)
 
 
 def _inline(path: Path) -> str:

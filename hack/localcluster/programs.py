@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hack.localcluster import gobuild
-from hack.localcluster.cache import cache_directory, replaced_directory
 from hack.localcluster.errors import ClusterError
+from hack.localcluster.files import replaced_directory
 from hack.localcluster.locks import exclusive
+from hack.localcluster.places import cache_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,14 +26,15 @@ SOURCES = Path(__file__).parent
 class Release:
     """Programs that come from one Go module and are built together."""
 
-    name: str  # also the folder here that holds its go.mod
+    name: str
     packages: dict[str, str]  # program → its main package
-    go_module: str | None = None  # None: the source itself is in that folder
+    go_module: str | None = None  # None: the source itself is here
+    folder: str = ""  # the folder here that holds its go.mod, where that is not called like it
 
     @property
     def source(self) -> Path:
         """The folder that `go build` runs in."""
-        return SOURCES / self.name
+        return SOURCES / (self.folder or self.name)
 
     @property
     def version(self) -> str:
@@ -83,20 +85,27 @@ KUBERNETES = Release(
     },
     go_module="k8s.io/kubernetes",
 )
+# For whoever has a cluster but no kubectl: a minute instead of five.
+KUBECTL = Release(
+    "kubectl",
+    {"kubectl": "k8s.io/kubernetes/cmd/kubectl"},
+    go_module="k8s.io/kubernetes",
+    folder="kubernetes",
+)
 KIND = Release("kind", {"kind": "sigs.k8s.io/kind"}, go_module="sigs.k8s.io/kind")
 PAUSE = Release("pause", {"pause": "qgjob.dev/hack/localcluster/pause"})
 
 CONTROL_PLANE = (ETCD, KUBERNETES)
 LOCAL_CLUSTER = (ETCD, PAUSE, KUBERNETES)
-RELEASES = {release.name: release for release in (*LOCAL_CLUSTER, KIND)}
 
 
 def find_release(program: str) -> Release:
     """Return the release that a program belongs to. Raises ClusterError for an unknown one."""
-    for release in RELEASES.values():
+    releases = (*LOCAL_CLUSTER, KIND)
+    for release in releases:
         if program in release.packages:
             return release
-    known = ", ".join(program for release in RELEASES.values() for program in release.packages)
+    known = ", ".join(program for release in releases for program in release.packages)
     raise ClusterError(f"no program is called {program}; there are {known}")
 
 

@@ -93,7 +93,7 @@ class ThrowawayControlPlane:
     def stop(self) -> None:
         """Let it be away as after a crash; its data are kept for the next start()."""
         for daemon in (*self._extras, self._plane.apiserver(), self._plane.etcd()):
-            self._supervisor.kill(daemon)
+            self._supervisor.kill(daemon.name)
 
     def start_controller_manager(self) -> None:
         """Run kube-controller-manager too: Jobs make pods, owners are followed, namespaces get accounts."""
@@ -148,7 +148,7 @@ class ThrowawayControlPlane:
         )
 
     def _ensure(self, daemon: Daemon) -> None:
-        if self._supervisor.process_of(daemon) is None:
+        if self._supervisor.process_of(daemon.name) is None:
             self._supervisor.start(daemon)
         self._supervisor.wait_healthy(daemon, START_TIMEOUT_SECONDS)
 
