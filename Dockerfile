@@ -1,0 +1,71 @@
+# Every image of the project; `--target` chooses one: operator, runner, runner-appwright, phone.
+# hack/images builds them with docker, podman or buildah; plain `docker build --target operator .` works too.
+#
+# The optional secret `ca` is a bundle of certificate authorities, for hosts whose package indexes have a
+# private one. It is mounted while packages are fetched and is in no image.
+
+ARG BASE=debian:trixie-slim
+
+# ---- What every image begins with.
+FROM ${BASE} AS python
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates python3 \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/debconf/*-old \
+    && useradd --uid 10001 --user-group --home-dir /tmp --no-create-home --shell /usr/sbin/nologin qgjob
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+
+# ---- Our own package as a wheel. No image has what builds it.
+FROM python AS builder
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3-pip python3-venv
+WORKDIR /build
+COPY constraints.txt ./
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    python3 -m venv /opt/build && /opt/build/bin/pip install --no-cache-dir --constraint constraints.txt hatchling
+
+FROM builder AS wheel
+COPY pyproject.toml LICENSE ./
+COPY qgjob qgjob
+COPY operator operator
+# The README is on no image's way: a word changed in it rebuilds nothing.
+RUN : > README.md \
+    && /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /wheels .
+
+# ---- The operator. Neither the CLI's packages nor the large Kubernetes client are needed in a cluster.
+FROM builder AS operator-packages
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    python3 -m venv --without-pip /opt/qgjob \
+    && pip --python /opt/qgjob/bin/python install --no-cache-dir --constraint constraints.txt \
+        aiohttp kopf prometheus-client pydantic
+COPY --from=wheel /wheels /wheels
+RUN pip --python /opt/qgjob/bin/python install --no-cache-dir --no-deps --no-index /wheels/*.whl
+
+FROM python AS operator
+LABEL org.opencontainers.image.title="qgjob operator" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY --from=operator-packages /opt/qgjob /opt/qgjob
+ENV PATH=/opt/qgjob/bin:$PATH
+USER 10001:10001
+EXPOSE 8080
+ENTRYPOINT ["python", "-m", "testqueue"]
+
+# ---- The runner: the program in a batch's pod, with the drivers that need no more than a shell.
+FROM builder AS runner-packages
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    python3 -m venv --without-pip /opt/qgjob \
+    && pip --python /opt/qgjob/bin/python install --no-cache-dir --constraint constraints.txt pydantic
+COPY --from=wheel /wheels /wheels
+RUN pip --python /opt/qgjob/bin/python install --no-cache-dir --no-deps --no-index /wheels/*.whl
+
+FROM python AS runner
+LABEL org.opencontainers.image.title="qgjob runner" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# git fetches the test files of TestJobs with `source.git`.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/*
+COPY --from=runner-packages /opt/qgjob /opt/qgjob
+ENV PATH=/opt/qgjob/bin:$PATH
+USER 10001:10001
+WORKDIR /work
+ENTRYPOINT ["python", "-m", "testrunner"]
