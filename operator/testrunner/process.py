@@ -65,7 +65,7 @@ def run_process(
     """Run a program in a process group of its own until it ends, its time is over, or it is asked to stop.
 
     It is stopped by `stop_signal` to the whole group; what is left of the group after `grace` seconds is
-    killed. What a program that ends by itself leaves in its group is killed at once: the next test must not
+    killed; with `stop.at_once` that is at once. What a program that ends by itself leaves in its group is killed at once: the next test must not
     meet it. `on_line` gets every line of stdout and stderr as it comes, from another thread. `watch` is asked
     every `watch_interval` seconds (from this thread); a text from it stops the process early. `timeout` and
     `grace` are seconds. Stdin is empty; the environment is `env` and nothing else.
@@ -105,7 +105,7 @@ def run_process(
                 break
         if timed_out or stopped or watch_message:
             _signal_group(process.pid, stop_signal)
-            _wait_for_group(process, grace)
+            _wait_for_group(process, grace, stop)
     finally:
         _signal_group(process.pid, signal.SIGKILL)
         returncode = process.wait()
@@ -186,9 +186,9 @@ def _wait(process: subprocess.Popen[bytes], wake: StopToken) -> None:
     wake.request("the process has ended")
 
 
-def _wait_for_group(process: subprocess.Popen[bytes], grace: float) -> None:
+def _wait_for_group(process: subprocess.Popen[bytes], grace: float, stop: StopToken) -> None:
     deadline = time.monotonic() + grace
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not stop.at_once:
         if process.poll() is not None:
             _reap_group(process.pid)
             if not _group_exists(process.pid):

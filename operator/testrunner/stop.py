@@ -17,6 +17,7 @@ class StopToken:
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._reason = ""
+        self._at_once = False
         self._children: WeakSet[StopToken] = WeakSet()
 
     @property
@@ -29,16 +30,21 @@ class StopToken:
         """Why, in the words of whoever asked first; empty as long as nobody did."""
         return self._reason
 
-    def request(self, reason: str) -> None:
-        """Ask to stop. Only the first reason counts."""
+    @property
+    def at_once(self) -> bool:
+        """Whether to stop without any grace: processes are killed, nothing is tidied up."""
+        return self._at_once
+
+    def request(self, reason: str, *, at_once: bool = False) -> None:
+        """Ask to stop. Only the first reason counts; `at_once` may be added by a later request."""
         with self._lock:
-            if self._event.is_set():
-                return
-            self._reason = reason
-            self._event.set()
+            self._at_once = self._at_once or at_once
+            if not self._event.is_set():
+                self._reason = reason
+                self._event.set()
             children = list(self._children)
         for child in children:
-            child.request(reason)
+            child.request(reason, at_once=at_once)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until somebody asks to stop, at most so many seconds; returns whether somebody did."""
@@ -48,8 +54,8 @@ class StopToken:
         """A token that is requested with this one, or alone."""
         child = StopToken()
         with self._lock:
-            if not self._event.is_set():
-                self._children.add(child)
-                return child
-        child.request(self._reason)
+            self._children.add(child)
+            requested = self._event.is_set()
+        if requested:
+            child.request(self._reason, at_once=self._at_once)
         return child

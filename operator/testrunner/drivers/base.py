@@ -31,7 +31,7 @@ class BatchContext:
     app_version_id: str
     #: Name and adb address; None where the target's provider leases none.
     device: BatchDevice | None
-    #: The downloaded package; None where the target has no app.
+    #: Where the downloaded package is by the time `install` is called; None where the target has no app.
     app_path: Path | None
     #: Scratch folder of this batch.
     workdir: Path
@@ -113,7 +113,7 @@ class Driver(ABC):
 
     #: The name in TestTarget.spec.driver.name.
     name: ClassVar[str]
-    #: Whether the runner downloads the app's package before `install`.
+    #: Whether it can't work without `context.app_path` (a target's app is downloaded in any case).
     needs_app: ClassVar[bool] = True
 
     def __init__(self, context: BatchContext, stop: StopToken) -> None:
@@ -134,7 +134,7 @@ class Driver(ABC):
         """
 
     def clear(self) -> None:  # noqa: B027
-        """Clear the app's state. Called before every TestJob but the first.
+        """Clear the app's state. Called before every TestJob but the first, unless that one reinstalls.
 
         Raises InfrastructureError, Stopped.
         """
