@@ -9,14 +9,19 @@ from __future__ import annotations
 from .client import Client, Object, Watch
 from .config import ServerConfig
 from .errors import ApiError, ClientError, ConfigError, Unreachable
+from .follow import Changed, Listed, Trouble, follow
 
 __all__ = [
     "ApiError",
+    "Changed",
     "Client",
     "ClientError",
     "ConfigError",
+    "Listed",
     "Object",
     "ServerConfig",
+    "Trouble",
     "Unreachable",
     "Watch",
+    "follow",
 ]

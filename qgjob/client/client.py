@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Object = dict[str, Any]
-PatchKind = Literal["json", "merge", "apply"]
+PatchKind = Literal["json", "merge", "apply", "strategic"]
 
 _PATCH_TYPES: Final[dict[str, str]] = {
     "json": "application/json-patch+json",
     "merge": "application/merge-patch+json",
     # JSON is YAML, so the type that says YAML is served well by it.
     "apply": "application/apply-patch+yaml",
+    "strategic": "application/strategic-merge-patch+json",  # built-in resources only
 }
 
 
@@ -196,7 +197,7 @@ class Client:
         force: bool = False,
         timeout: float | None = None,
     ) -> Object:
-        """A JSON patch, a merge patch, or a server-side apply (which needs `field_manager`)."""
+        """Change an object. A server-side apply needs `field_manager`; strategic is for built-in resources."""
         path = self.path(plural, name, subresource, namespace=namespace, api_version=api_version)
         return self._object(
             "PATCH",
@@ -239,13 +240,15 @@ class Client:
         field_selector: str = "",
         label_selector: str = "",
         timeout_seconds: float = 300.0,
+        silence: float | None = None,
         bookmarks: bool = True,
         api_version: str = API_VERSION,
     ) -> Watch:
         """Changes after `resource_version`, until the server ends it after `timeout_seconds`.
 
         The iteration raises `ApiError` with `is_gone` where the version is too old, and `Unreachable` where
-        the connection breaks: list again, and watch from there.
+        the connection breaks: list again, and watch from there. `silence` is the longest wait for any byte,
+        in seconds; it finds connections that died unnoticed.
         """
         path = self.path(plural, namespace=namespace, all_namespaces=all_namespaces, api_version=api_version)
         query: dict[str, str | int | bool | None] = {
@@ -257,7 +260,7 @@ class Client:
             "allowWatchBookmarks": bookmarks,
         }
         # The server ends the watch by itself; only a connection that died in silence gets to the margin.
-        return Watch(self.transport.stream(path, query=query, timeout=timeout_seconds + 15))
+        return Watch(self.transport.stream(path, query=query, timeout=silence or timeout_seconds + 15))
 
     def pod_log(
         self,
