@@ -197,7 +197,7 @@ class Client:
         force: bool = False,
         timeout: float | None = None,
     ) -> Object:
-        """Change an object. A server-side apply needs `field_manager`; strategic is for built-in resources."""
+        """Change an object. A server-side apply needs `field_manager`; strategic: built-in resources only."""
         path = self.path(plural, name, subresource, namespace=namespace, api_version=api_version)
         return self._object(
             "PATCH",

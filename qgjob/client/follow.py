@@ -1,4 +1,4 @@
-"""Following objects as they change, through time-outs, restarts of the API server and versions that are too old."""
+"""Following objects as they change, through time-outs, restarts of the API server and old versions."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 WATCH_SECONDS: Final = 300.0
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
+#: An API server that has just started refuses for some seconds what it will allow: its caches are empty.
+_REFUSALS: Final = frozenset({401, 403, 404})
+_REFUSED_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """One object was added or modified; or it was deleted (or left the selector), and this is its last state."""
+    """One object was added or modified; or deleted (or it left the selector): this is its last state."""
 
     object: Object
     deleted: bool = False
@@ -61,8 +64,8 @@ def follow(
     """What matches now, then every change, until `deadline` (of `clock`, in seconds; None: for ever).
 
     A server that can't be reached, is starting, or is overloaded is asked again, with pauses; each failure is
-    yielded as `Trouble`. A lasting refusal (401, 403, 404) raises its ApiError, and so does a first request that
-    gets no answer: then it is more likely the wrong address than a restart.
+    yielded as `Trouble`. A refusal that lasts raises its ApiError. So does whatever goes wrong with the first
+    list: then it is more likely the wrong address or account than a restart.
     """
     scope: dict[str, Any] = {
         "field_selector": field_selector,
@@ -76,17 +79,17 @@ def follow(
 
     version = ""
     pause = _FIRST_PAUSE
+    refused: float | None = None
     first = True
+    # The first list is answered even where no time is left: it may say that all is over.
     while first or left() > 0:
         try:
             if not version:
-                # A first answer is worth waiting for, even where no time is left.
-                listed, version = _list(
-                    client, plural, scope, None if first else min(client.timeout, max(left(), 1))
-                )
+                timeout = client.timeout if first else min(client.timeout, max(left(), 1.0))
+                listed, version = _list(client, plural, scope, timeout)
                 yield Listed(listed)
                 first = False
-            pause = _FIRST_PAUSE
+            pause, refused = _FIRST_PAUSE, None
             if left() <= 0:
                 return
             seconds = min(WATCH_SECONDS, left())
@@ -97,29 +100,24 @@ def follow(
                     version = changed["metadata"]["resourceVersion"]
                     if kind != "BOOKMARK":
                         yield Changed(changed, deleted=kind == "DELETED")
-        except Unreachable as error:
+        except (Unreachable, ApiError) as error:
             if first:
                 raise
+            version = ""
+            if isinstance(error, ApiError) and error.is_gone:
+                continue
             if left() <= 0:
                 return
+            if isinstance(error, ApiError) and error.status in _REFUSALS:
+                refused = clock() if refused is None else refused
+                if clock() - refused > _REFUSED_SECONDS:
+                    raise
             yield Trouble(error)
-            version = ""
-        except ApiError as error:
-            if first or (error.status < 500 and error.status not in (409, 410, 429)):
-                raise
-            version = ""
-            if error.is_gone:
-                continue
-            yield Trouble(error)
-        else:
-            continue
-        sleep(max(0.0, min(pause, left())))
-        pause = min(pause * 2, _LONGEST_PAUSE)
+            sleep(max(0.0, min(pause, left())))
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _list(
-    client: Client, plural: str, scope: dict[str, Any], timeout: float | None
-) -> tuple[list[Object], str]:
+def _list(client: Client, plural: str, scope: dict[str, Any], timeout: float) -> tuple[list[Object], str]:
     objects: list[Object] = []
     token = ""
     while True:
