@@ -124,8 +124,10 @@ def _structural(
     out: dict[str, Any] = {key: value for key, value in node.items() if key not in _DROPPED}
     if "const" in node:
         out["enum"] = [node["const"]]
-    if out.get("default", ...) is None:
-        del out["default"]
+    if "default" in out:
+        out["default"] = _without_nulls(out["default"])
+        if out["default"] is None:
+            del out["default"]
     if "properties" in out:
         out["properties"] = {
             key: _structural(value, definitions, rules)
@@ -139,6 +141,13 @@ def _structural(
     if own_rules := rules.get(name):
         out["x-kubernetes-validations"] = _rules(own_rules)
     return out
+
+
+def _without_nulls(value: Any) -> Any:
+    """A default as the API server takes it: an optional field that is not set is absent, never null."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def _rules(rules: tuple[Rule, ...]) -> list[dict[str, str]]:
