@@ -1,4 +1,4 @@
-"""The environment of the test's process. Tests are not trusted: what gives access to the cluster stays here."""
+"""The environment of the test's process: nothing in it gives access to the cluster, tests are not trusted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def base_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def batch_environment(environment: Mapping[str, str], context: BatchContext) -> dict[str, str]:
-    """What every process of the batch gets, the install too: the target's variables, the app and the device."""
+    """What every process of the batch gets, the install too: the target's variables, app and device."""
     target = {variable.name: variable.value for variable in context.target.env}
     return base_environment(environment) | target | _about_batch(context)
 

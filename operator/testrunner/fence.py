@@ -1,8 +1,9 @@
 """Self-fencing: a runner that can't be sure of its batch stops its tests, because others may run them soon.
 
-A pod object that is gone doesn't mean a stopped process. So the operator waits for the fence time before it gives
-the TestJobs of a missing pod to another one, and the runner keeps its side: it reads its batch every third of that
-time, and stops its tests at once when the batch isn't its own any more, or when it could not be read for so long.
+A pod object that is gone doesn't mean a stopped process. So the operator waits for the fence time before it
+gives the TestJobs of a missing pod to another one, and the runner keeps its side: it reads its batch every
+third of that time, and stops its tests at once when the batch isn't its own any more, or could not be read
+for so long.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ class Fence:
                 return self._again()
             self._refusals += 1
             if self._refusals > 1:
-                what = "this pod's token isn't accepted any more" if error.status == 401 else "the batch is gone"
+                what = (
+                    "this pod's token isn't accepted any more" if error.status == 401 else "the batch is gone"
+                )
                 self._stop(f"{what} ({error})")
             return self._again()
         except ClientError:

@@ -1,4 +1,4 @@
-"""Why work may have to end early: the pod is asked to stop, or the fence tripped; and how long is left then."""
+"""Why work ends early (the pod is asked to stop, the fence tripped), and how long is left then."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Interruption:
             raise EndBatch(Ending("Yielded", "Terminated", self._terminated[0]))
 
     def seconds_left(self, after_sigterm: float) -> float:
-        """Seconds until that many seconds after SIGTERM, or until kept results are given up; may be infinite."""
+        """Seconds until so many after SIGTERM, or until kept results are given up; may be infinite."""
         now = self._clock.monotonic()
         left = float("inf")
         if self._terminated is not None:

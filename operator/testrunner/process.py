@@ -65,10 +65,11 @@ def run_process(
     """Run a program in a process group of its own until it ends, its time is over, or it is asked to stop.
 
     It is stopped by `stop_signal` to the whole group; what is left of the group after `grace` seconds is
-    killed; with `stop.at_once` that is at once. What a program that ends by itself leaves in its group is killed at once: the next test must not
-    meet it. `on_line` gets every line of stdout and stderr as it comes, from another thread. `watch` is asked
-    every `watch_interval` seconds (from this thread); a text from it stops the process early. `timeout` and
-    `grace` are seconds. Stdin is empty; the environment is `env` and nothing else.
+    killed (with `stop.at_once`, at once). What a program that ends by itself leaves in its group is killed
+    immediately: the next test must not meet it. `on_line` gets every line of stdout and stderr as it comes,
+    from another thread. `watch` is asked every `watch_interval` seconds (from this thread); a text from it
+    stops the process early. `timeout` and `grace` are seconds. Stdin is empty; the environment is `env` and
+    nothing else.
 
     Raises OSError where the program can't be started (FileNotFoundError, PermissionError).
     """

@@ -135,7 +135,7 @@ class BatchRecord:
         return self._keep(batch, sent) is Ownership.MINE
 
     def close(self, status: dict[str, Any]) -> None:
-        """The last write, by the resourceVersion of the newest reading; raises ClientError (409: it changed)."""
+        """The last write, by the resourceVersion that was read last; raises ClientError (409: it changed)."""
         self._patch_by_version({**status, "open": False})
 
     def closed_by_us(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qgjob.api import lifecycle
 from qgjob.api.constants import TEST_JOBS
+from qgjob.api.lifecycle import RetryPolicy
 from qgjob.client import ApiError, ClientError
 
 from .answers import REQUEST_SECONDS, is_away, pause
@@ -20,7 +21,7 @@ from .standing import Standing, standing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from qgjob.api.lifecycle import Changes, Result, RetryPolicy
+    from qgjob.api.lifecycle import Changes, Result
     from qgjob.api.testbatch import BatchJob
     from qgjob.client import Client
 
@@ -62,13 +63,20 @@ class Reporter:
     """Writes statuses in order. Used by the main thread alone."""
 
     def __init__(
-        self, client: Client, namespace: str, batch: str, pod: Pod, policy: RetryPolicy, clock: Clock, log: Log
+        self,
+        client: Client,
+        namespace: str,
+        batch: str,
+        *,
+        pod: Pod,
+        clock: Clock,
+        log: Log,
     ) -> None:
         self._client = client
         self._namespace = namespace
         self._batch = batch
         self._pod = pod
-        self._policy = policy
+        self._policy = RetryPolicy()
         self._clock = clock
         self._log = log
         self._pending: deque[Report] = deque()
@@ -132,9 +140,7 @@ class Reporter:
 
     def give_back(self, entry: BatchJob, job: Job, when_done: Callable[[], None]) -> None:
         """Return a claimed TestJob that was not started to the line."""
-        self._settle(
-            entry, job, {Standing.READY}, lambda seen: lifecycle.give_back(_status(seen)), when_done
-        )
+        self._settle(entry, job, {Standing.READY}, lambda seen: lifecycle.give_back(_status(seen)), when_done)
 
     def flush(self, *, now: bool = False) -> None:
         """Send what is pending, if its time has come (or at once), until the server is away again."""

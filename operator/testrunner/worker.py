@@ -42,7 +42,7 @@ class Call(Generic[T]):
 
 
 class Worker:
-    """Does one piece of work after another, always in the same thread. The process' exit doesn't wait for it."""
+    """Does one piece of work after another, always in the same thread. The process exits without waiting."""
 
     def __init__(self, name: str) -> None:
         self._calls: queue.SimpleQueue[Call[Any]] = queue.SimpleQueue()

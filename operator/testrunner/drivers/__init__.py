@@ -1,0 +1,33 @@
+"""Drivers, found by entry point (group `qgjob.drivers`): a team adds its own framework without a fork."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from typing import Final
+
+from .base import Driver, InfrastructureError
+
+GROUP: Final = "qgjob.drivers"
+
+
+def driver_class(name: str) -> type[Driver]:
+    """The driver of that name.
+
+    Raises InfrastructureError where the image has none, or its package can't be imported.
+    """
+    found = entry_points(group=GROUP)
+    for point in found:
+        if point.name != name:
+            continue
+        try:
+            loaded = point.load()
+        except Exception as error:
+            raise InfrastructureError(f"driver {name!r} ({point.value}) can't be loaded: {error}") from error
+        if not (isinstance(loaded, type) and issubclass(loaded, Driver)):
+            raise InfrastructureError(f"driver {name!r} ({point.value}) is no testrunner.drivers.base.Driver")
+        return loaded
+    names = ", ".join(sorted({point.name for point in found})) or "none"
+    raise InfrastructureError(
+        f"this runner's image has no driver {name!r} (it has: {names}): "
+        "check the TestTarget's driver.name and image"
+    )

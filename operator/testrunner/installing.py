@@ -1,0 +1,263 @@
+"""From an owned batch to an installed app: target, sources, device, download, install."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from pydantic import ValidationError
+
+from qgjob.api.constants import TEST_TARGETS
+from qgjob.api.lifecycle import Result, RetryPolicy
+from qgjob.api.source import Source
+from qgjob.api.testtarget import TestTargetSpec
+from qgjob.client import ApiError, ClientError
+
+from .answers import REQUEST_SECONDS, is_away, pause
+from .app import app_url, fetch_app, package_name
+from .drivers import driver_class
+from .drivers.base import BatchContext, Driver, InfrastructureError, Stopped, SubmitterError
+from .endings import EndBatch, Ending, Rest
+from .environment import base_environment
+from .sources.store import SourceStore
+from .supervision import DriverStuck
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from qgjob.api.testbatch import BatchJob
+    from qgjob.client import Client
+
+    from .claims import Claims
+    from .clock import Clock
+    from .interruption import Interruption
+    from .log import Log
+    from .record import BatchRecord
+    from .reporting import Job, Reporter
+    from .stop import StopToken
+    from .supervision import Supervisor
+    from .tally import Tally
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What testing needs."""
+
+    driver: Driver
+    context: BatchContext
+    #: Requested with everything, or when the driver has used up its time.
+    stop: StopToken
+    #: Download and install, in seconds.
+    seconds: float
+
+
+class Installing:
+    """The steps before the first test, in order. Each raises EndBatch where the batch can't go on."""
+
+    def __init__(
+        self,
+        client: Client,
+        record: BatchRecord,
+        claims: Claims,
+        reporter: Reporter,
+        *,
+        tally: Tally,
+        supervisor: Supervisor,
+        interruption: Interruption,
+        workdir: Path,
+        environment: Mapping[str, str],
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self._client = client
+        self._record = record
+        self._claims = claims
+        self._reporter = reporter
+        self._tally = tally
+        self._supervisor = supervisor
+        self._interruption = interruption
+        self._workdir = workdir
+        self._environment = environment
+        self._clock = clock
+        self._log = log
+        self._stop = interruption.stop.child()
+        self._sources: SourceStore | None = None
+        self._target: TestTargetSpec | None = None
+        self.driver: Driver | None = None
+
+    @property
+    def target(self) -> TestTargetSpec:
+        """The batch's target, as it was when the batch began."""
+        if self._target is None:
+            raise RuntimeError("the target was not read yet")
+        return self._target
+
+    def read_target(self) -> None:
+        """Read the batch's TestTarget; the rest of the batch goes by what it says now."""
+        name = self._record.spec.target
+        tries = 0
+        while True:
+            self._interruption.raise_if_any()
+            try:
+                found = self._client.get(
+                    TEST_TARGETS, name, namespace=self._record.namespace, timeout=REQUEST_SECONDS
+                )
+                break
+            except ClientError as error:
+                if isinstance(error, ApiError) and error.is_not_found:
+                    message = f"there is no TestTarget {name} in namespace {self._record.namespace}"
+                    raise EndBatch(Ending("Failed", "TargetNotFound", message)) from error
+                if not is_away(error):
+                    raise
+                tries += 1
+                self._log.line(str(error))
+            self._interruption.pause(pause(tries))
+        self._reporter.use_policy(RetryPolicy.from_target_spec(found["spec"]))
+        try:
+            self._target = TestTargetSpec.model_validate(found["spec"])
+        except ValidationError as error:
+            message = f"this runner doesn't understand TestTarget {name}: {_first(error)}"
+            raise EndBatch(Ending("Failed", "TargetInvalid", message, Rest.CHARGE)) from error
+
+    def prepare_sources(self) -> None:
+        """Fetch the sources of all claimed TestJobs. A bad one costs only the TestJobs that name it."""
+        for entry, job in list(self._claims.open(self._record.entries)):
+            if job["spec"].get("cancel"):
+                self._claims.handled(entry)
+                self._reporter.cancel(entry, job)
+            else:
+                self.source_of(entry, job)
+
+    def source_of(self, entry: BatchJob, job: Job) -> Path | None:
+        """The folder of a TestJob's source; None where it can't be had, which the TestJob was told then."""
+        own = job["spec"].get("source")
+        try:
+            return self._prepare_source(Source.model_validate(own) if own else self.target.source)
+        except SubmitterError as error:
+            if own:
+                result = Result("failed", error.message, final_reason=error.reason)
+            else:
+                # The target's own source: whoever submitted can't help it, and the target can be mended.
+                result = Result("infrastructure", f"the TestTarget's source: {error.message}")
+            self._fail_source(entry, job, result)
+        except InfrastructureError as error:
+            self._fail_source(entry, job, Result("infrastructure", error.message))
+        except ValidationError as error:
+            message = f"this runner doesn't understand the source: {_first(error)}"
+            self._fail_source(entry, job, Result("infrastructure", message))
+        return None
+
+    def _prepare_source(self, source: Source | None) -> Path:
+        store = self._store()
+        if known := store.known(source):
+            return known
+        stop = self._stop.child()
+        try:
+            return self._in_time(lambda: store.prepare(source, stop), stop=stop)
+        except Stopped:
+            self._interruption.raise_if_any()
+            raise store.broken(source, InfrastructureError(f"the test files: {stop.reason}")) from None
+
+    def install(self) -> Installed:
+        """Build and prepare the driver, download the app, install it once."""
+        with self._stage("PrepareFailed"):
+            kind = driver_class(self.target.driver.name)
+            context = self._context()
+            if kind.needs_app and context.app_path is None:
+                raise InfrastructureError(f"driver {kind.name} needs an app: set app.url in the TestTarget")
+        device = context.device
+        where = f" on {device.name} ({device.address})" if device else ""
+        self._log.line(f"driver {kind.name}{where}")
+        with self._stage("DeviceLost" if device else "PrepareFailed"):
+            self.driver = driver = self._in_time(lambda: kind(context, self._stop))
+            self._in_time(driver.prepare)
+        begun = self._clock.monotonic()
+        app, path = self.target.app, context.app_path
+        if app is not None and path is not None:
+            version = context.app_version_id
+            with self._stage("AppDownloadFailed"):
+                self._in_time(
+                    lambda: fetch_app(app, version, path, stop=self._stop, log=self._log.line), since=begun
+                )
+        with self._stage("InstallFailed"):
+            self._in_time(driver.install, since=begun)
+        seconds = self._clock.monotonic() - begun
+        self._log.line(f"installed app version {context.app_version_id} in {seconds:.1f} s")
+        return Installed(driver, context, self._stop, seconds)
+
+    def _context(self) -> BatchContext:
+        spec, app = self._record.spec, self.target.app
+        path = None
+        if app is not None:
+            path = self._workdir / "app" / package_name(app_url(app, spec.app_version_id))
+        return BatchContext(
+            namespace=self._record.namespace,
+            batch=self._record.name,
+            target=self.target,
+            app_version_id=spec.app_version_id,
+            device=spec.device,
+            app_path=path,
+            workdir=self._workdir,
+            sources=self._store().folders,
+            log=self._log.output,
+        )
+
+    def _store(self) -> SourceStore:
+        if self._sources is None:
+            self._sources = SourceStore(
+                self._workdir / "sources",
+                client=self._client,
+                namespace=self._record.namespace,
+                environment=base_environment(self._environment),
+                timeout=float(self.target.timeouts.install_seconds),
+                log=self._log.line,
+            )
+        return self._sources
+
+    def _fail_source(self, entry: BatchJob, job: Job, result: Result) -> None:
+        self._log.line(f"TestJob {entry.name} can't run: {result.message}")
+        self._claims.handled(entry)
+        self._reporter.charge(entry, job, result, lambda: self._tally.charged(result.outcome))
+
+    def _in_time(
+        self, work: Callable[[], T], *, since: float | None = None, stop: StopToken | None = None
+    ) -> T:
+        limit = self.target.timeouts.install_seconds
+        used = 0.0 if since is None else self._clock.monotonic() - since
+        late = f"it took longer than {limit} s (the TestTarget's timeouts.installSeconds)"
+        left = max(0.0, limit - used)
+        return self._supervisor.call(work, stop=stop or self._stop, seconds=left, late=late)
+
+    @contextmanager
+    def _stage(self, reason: str) -> Iterator[None]:
+        """What goes wrong in here ends the batch with that reason, or with a more exact one."""
+        try:
+            yield
+        except Stopped:
+            self._interruption.raise_if_any()
+            _fail(reason, self._stop.reason)
+        except DriverStuck as error:
+            self._interruption.raise_if_any()
+            _fail("DriverStuck", str(error))
+        except InfrastructureError as error:
+            _fail("DeviceLost" if error.device_lost else reason, error.message)
+        except SubmitterError as error:
+            raise EndBatch(Ending("Failed", error.reason, error.message, Rest.DEAD_LETTER)) from error
+        except Exception as error:  # noqa: BLE001 - a driver is anybody's code
+            self._log.line(traceback.format_exc())
+            _fail(reason, f"the driver failed: {type(error).__name__}: {error}")
+
+
+def _fail(reason: str, message: str) -> NoReturn:
+    raise EndBatch(Ending("Failed", reason, message, Rest.CHARGE))
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"

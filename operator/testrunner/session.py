@@ -1,0 +1,194 @@
+"""One batch from its first write to its last: the runner's side of the batch protocol."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Final, Literal
+
+from qgjob.client import ClientError
+
+from .answers import is_away, pause
+from .claims import Claims
+from .clock import Clock
+from .closing import Closing
+from .endings import Abandoned, EndBatch, Ending, Rest
+from .fence import Fence
+from .installing import Installing
+from .interruption import Interruption
+from .record import BatchRecord, NotOursError
+from .reporting import Reporter
+from .supervision import Supervisor
+from .tally import Tally
+from .testing import Testing
+from .turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from qgjob.client import Client
+
+    from .identity import Pod
+    from .installing import Installed
+    from .log import Log
+
+#: The batch is over in an orderly way, whatever its tests said.
+EXIT_DONE: Final = 0
+#: The runner itself failed: the batch was taken away, or its end could not be written.
+EXIT_FAILED: Final = 1
+#: Another pod owns the batch, or it was over before this runner began.
+EXIT_NOT_OURS: Final = 3
+
+DEFAULT_FENCE_SECONDS: Final = 60.0
+#: What a driver gets to close when others may want its device already.
+ABANDONED_DRIVER_SECONDS: Final = 5.0
+
+
+class Session:
+    """Everything that one runner does, in the main thread."""
+
+    def __init__(
+        self,
+        client: Client,
+        namespace: str,
+        batch: str,
+        *,
+        pod: Pod,
+        workdir: Path,
+        environment: Mapping[str, str],
+        log: Log,
+        clock: Clock | None = None,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._batch = batch
+        self._workdir = workdir
+        self._environment = environment
+        self._log = log
+        self._clock = clock = clock or Clock()
+        self.interruption = Interruption(clock)
+        self._record = BatchRecord(client, namespace, batch, pod, clock)
+        self._reporter = Reporter(client, namespace, batch, pod=pod, clock=clock, log=log)
+        self._claims = Claims(client, namespace, batch, reporter=self._reporter, clock=clock)
+        self._tally = Tally()
+        self._turns = Turns(self._record, self._claims, interruption=self.interruption, clock=clock)
+        self._supervisor = Supervisor(self.interruption, clock)
+        # Replaced by one that runs as soon as the target has said how long its time is.
+        self._fence = Fence(self._record.read, DEFAULT_FENCE_SECONDS, clock, self.interruption.fenced)
+        self._owned_at = 0.0
+        self._installing = Installing(
+            client,
+            self._record,
+            self._claims,
+            self._reporter,
+            tally=self._tally,
+            supervisor=self._supervisor,
+            interruption=self.interruption,
+            workdir=workdir,
+            environment=environment,
+            clock=clock,
+            log=log,
+        )
+
+    def run(self) -> int:
+        """Run the batch; returns the exit code. Raises ClientError where the server refuses what must be."""
+        try:
+            self._record.own(self.interruption.stop, self._log.line)
+        except NotOursError as error:
+            self._log.line(f"nothing to do: {error}")
+            return EXIT_NOT_OURS
+        self._owned_at = self._clock.monotonic()
+        self._log.line(f"this pod runs TestBatch {self._namespace}/{self._batch}")
+        try:
+            ending = self._work()
+            closing = Closing(
+                self._record,
+                self._claims,
+                self._reporter,
+                tally=self._tally,
+                fence=self._fence,
+                supervisor=self._supervisor,
+                interruption=self.interruption,
+                clock=self._clock,
+                log=self._log,
+            )
+            written = closing.close(ending, self._installing.driver)
+        except Abandoned as error:
+            self._log.line(f"TestBatch {self._namespace}/{self._batch} is left alone: {error}")
+            # A finished test's result is still true; its patch holds only while the TestJob is this pod's.
+            self._reporter.flush(now=True)
+            self._supervisor.try_briefly(self._close_driver, ABANDONED_DRIVER_SECONDS)
+            return EXIT_FAILED
+        return EXIT_DONE if written else EXIT_FAILED
+
+    def _work(self) -> Ending:
+        """All steps up to the batch's end, and what that is."""
+        rest = Rest.CHARGE
+        try:
+            installed = self._install()
+            rest = Rest.GIVE_BACK
+            self._test(installed)
+        except EndBatch as end:
+            return end.ending
+        except ClientError as error:
+            return Ending("Failed", "RequestRefused", str(error), rest)
+        except Abandoned:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the TestJobs must not hang
+            self._log.line(traceback.format_exc())
+            return Ending("Failed", "RunnerError", f"{type(error).__name__}: {error}", rest)
+        raise AssertionError("unreachable: testing ends by an exception")
+
+    def _install(self) -> Installed:
+        self._installing.read_target()
+        seconds = self._installing.target.timeouts.fence_seconds
+        self._fence = Fence(self._record.read, seconds, self._clock, self.interruption.fenced)
+        self._fence.start()
+        self._must_be_something("NothingToRun", "none of its TestJobs is claimed for it")
+        self._installing.prepare_sources()
+        self._must_be_something("SourceFailed", "none of its TestJobs has a source that can be used")
+        installed = self._installing.install()
+        self._mark_running(installed.seconds)
+        return installed
+
+    def _must_be_something(self, reason: str, message: str) -> None:
+        if self._turns.next(self.interruption.raise_if_any) is None:
+            phase: Literal["Failed", "Completed"] = "Failed" if self._tally.total else "Completed"
+            raise EndBatch(Ending(phase, reason, message))
+
+    def _mark_running(self, install_seconds: float) -> None:
+        tries = 0
+        while True:
+            self.interruption.raise_if_any()
+            try:
+                if not self._record.mark_running(install_seconds):
+                    raise Abandoned("it isn't this pod's any more")
+                return
+            except ClientError as error:
+                if not is_away(error):
+                    raise
+                tries += 1
+                self._log.line(str(error))
+            self.interruption.pause(pause(tries))
+
+    def _test(self, installed: Installed) -> None:
+        timeouts = self._installing.target.timeouts
+        Testing(
+            self._record,
+            self._claims,
+            self._reporter,
+            turns=self._turns,
+            installing=self._installing,
+            installed=installed,
+            tally=self._tally,
+            supervisor=self._supervisor,
+            interruption=self.interruption,
+            batch_deadline=self._owned_at + timeouts.batch_seconds,
+            environment=self._environment,
+            clock=self._clock,
+            log=self._log,
+        ).run()
+
+    def _close_driver(self) -> None:
+        if self._installing.driver is not None:
+            self._installing.driver.close()

@@ -1,0 +1,87 @@
+"""Unpacking archives from strangers: nothing lands outside the folder, and nothing grows without end."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from ..drivers.base import SubmitterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: Bytes and files that an archive may unpack to.
+MAX_BYTES: Final = 1024 * 1024 * 1024
+MAX_FILES: Final = 100_000
+
+
+def extract(archive: Path, into: Path, *, max_bytes: int = MAX_BYTES, max_files: int = MAX_FILES) -> None:
+    """Unpack a .tar (plain, .gz, .bz2, .xz) or .zip file into a new folder; what it is, its content says.
+
+    Raises SubmitterError (SourceInvalid) where it is neither, is damaged, leads outside the folder, or is too
+    large.
+    """
+    into.mkdir(parents=True)
+    try:
+        if zipfile.is_zipfile(archive):
+            _extract_zip(archive, into, max_bytes, max_files)
+        else:
+            _extract_tar(archive, into, max_bytes, max_files)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        raise invalid(f"the archive can't be unpacked: {error}") from error
+    except (RuntimeError, NotImplementedError) as error:  # zipfile's: a password, an unknown method
+        raise invalid(f"the archive can't be unpacked: {error}") from error
+
+
+def invalid(message: str) -> SubmitterError:
+    """The error for a source that can't be used as it is."""
+    return SubmitterError("SourceInvalid", message)
+
+
+def _extract_tar(archive: Path, into: Path, max_bytes: int, max_files: int) -> None:
+    with tarfile.open(archive, "r:*") as tar:
+        # The filter refuses what leads outside, devices, and odd permissions; it leaves counting to us.
+        tar.extractall(into, members=_counted(tar, max_bytes, max_files), filter="data")
+
+
+def _counted(tar: tarfile.TarFile, max_bytes: int, max_files: int) -> Iterator[tarfile.TarInfo]:
+    size = 0
+    for number, member in enumerate(tar, start=1):
+        size += member.size
+        _check_limits(size, number, max_bytes, max_files)
+        yield member
+
+
+def _extract_zip(archive: Path, into: Path, max_bytes: int, max_files: int) -> None:
+    with zipfile.ZipFile(archive) as pack:
+        members = pack.infolist()
+        _check_limits(sum(member.file_size for member in members), len(members), max_bytes, max_files)
+        for member in members:
+            path = PurePosixPath(member.filename.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts:
+                raise invalid(f"the archive leads outside its folder: {member.filename!r}")
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise invalid(f"a .zip source can't hold symbolic links ({member.filename!r}): use .tar.gz")
+            target = into / path
+            if member.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with pack.open(member) as source, target.open("wb") as file:
+                shutil.copyfileobj(source, file)
+            if (member.external_attr >> 16) & stat.S_IXUSR:
+                target.chmod(0o755)
+
+
+def _check_limits(size: int, files: int, max_bytes: int, max_files: int) -> None:
+    if size > max_bytes:
+        raise invalid(f"the archive unpacks to more than {max_bytes} bytes")
+    if files > max_files:
+        raise invalid(f"the archive holds more than {max_files} files")

@@ -1,0 +1,24 @@
+"""Finding a TestJob's test in its source, before a framework is started for nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ..drivers.base import SubmitterError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What frameworks put behind the file's path: `:12` (a line), `::name` (pytest), `#method`.
+_SELECTOR = re.compile(r"(::.*|#.*|:\d+(:\d+)?)$")
+
+
+def require_test(source: Path, test: str) -> None:
+    """Raises SubmitterError (TestNotFound) where the source has no such file; an empty source has no say."""
+    path = _SELECTOR.sub("", test)
+    if (source / path).exists() or not any(source.iterdir()):
+        return
+    raise SubmitterError(
+        "TestNotFound", f"the source has no file {path!r}: check the TestJob's test and source"
+    )
