@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hack.localcluster.throwaway import ThrowawayControlPlane
+from tests.apiserver.crds import install_crds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,13 @@ def apiserver() -> Iterator[ThrowawayControlPlane]:
 def controller_manager(apiserver: ThrowawayControlPlane) -> ThrowawayControlPlane:
     """The same server, with kube-controller-manager beside it."""
     apiserver.start_controller_manager()
+    return apiserver
+
+
+@pytest.fixture(scope="session")
+def crds(apiserver: ThrowawayControlPlane) -> ThrowawayControlPlane:
+    """The same server, with qgjob's CustomResourceDefinitions, served."""
+    install_crds(apiserver.client)
     return apiserver
 
 
