@@ -1,0 +1,193 @@
+"""From the options of `submit` to the manifests that are sent."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qgjob.api.constants import API_VERSION
+
+from . import checks, expand, identifiers
+from .exits import CliError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .packing import Packed
+
+Object = dict[str, Any]
+
+DEFAULT_PRIORITY = 5
+DEFAULT_MAX_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the options say. None: not given."""
+
+    tests: Sequence[str]
+    org_id: str | None = None
+    app_version_id: str | None = None
+    target: str | None = None
+    priority: int | None = None
+    max_retries: int | None = None
+    job_id: str | None = None
+    timeout: int | None = None
+    env: Sequence[str] = ()
+    isolation: str | None = None
+    ttl: int | None = None
+    source_dir: Path | None = None
+    git: str | None = None
+    git_revision: str | None = None
+    git_path: str | None = None
+
+    def given(self) -> list[str]:
+        """The options that were given, as the user writes them."""
+        values = {
+            "--test": self.tests,
+            "--org-id": self.org_id,
+            "--app-version-id": self.app_version_id,
+            "--target": self.target,
+            "--priority": self.priority,
+            "--max-retries": self.max_retries,
+            "--job-id": self.job_id,
+            "--timeout": self.timeout,
+            "--env": self.env,
+            "--isolation": self.isolation,
+            "--ttl": self.ttl,
+            "--source-dir": self.source_dir,
+            "--git": self.git,
+            "--git-revision": self.git_revision,
+            "--git-path": self.git_path,
+        }
+        return [option for option, value in values.items() if value not in (None, [], ())]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """TestJobs to create, and the packed source that they share."""
+
+    manifests: list[Object]
+    packed: Packed | None = None
+
+
+def job_ids() -> identifiers.JobIds:
+    """The source of new job ids."""
+    return identifiers.JobIds(time.time, random.SystemRandom().randrange)
+
+
+def assemble(wish: Wish, ids: identifiers.JobIds) -> Plan:
+    """Check the options, find and pack the test files, and make one manifest for each test.
+
+    Raises:
+        CliError: everything that is wrong, at once.
+    """
+    needed = {
+        "--test": wish.tests,
+        "--org-id": wish.org_id,
+        "--app-version-id": wish.app_version_id,
+        "--target": wish.target,
+    }
+    if missing := [option for option, value in needed.items() if not value]:
+        raise CliError(
+            f"submit needs {', '.join(missing)} (or -f with a manifest); see `qgjob submit --help`"
+        )
+    try:
+        spec = _spec(wish)
+        files = None
+        if wish.source_dir is not None:
+            from . import packing
+
+            files = packing.choose(wish.source_dir)
+        tests = expand.expand(
+            wish.tests, wish.source_dir or Path(), packed=None if files is None else set(files)
+        )
+        found = [problem for test in tests for problem in checks.problems({**spec, "test": test})]
+        if wish.job_id is not None and (problem := checks.job_id_problem(wish.job_id)):
+            found.append(problem)
+        if found:
+            raise CliError("\n".join(dict.fromkeys(found)))
+        packed = None
+        if wish.source_dir is not None and files is not None:
+            packed = packing.pack(wish.source_dir, files)
+            spec["source"] = {"configMap": {"name": packed.name}}
+    except ValueError as error:
+        raise CliError(str(error)) from error
+    names = _names(wish.job_id, tests, ids)
+    return Plan(
+        [_manifest(name, {**spec, "test": test}) for name, test in zip(names, tests, strict=True)], packed
+    )
+
+
+def read_manifests(paths: Sequence[str], namespace: str | None, ids: identifiers.JobIds) -> Plan:
+    """The TestJobs of files, `-` being stdin. `namespace` is the one that the user named, if any.
+
+    Raises:
+        CliError: a file can't be read, or holds something else.
+    """
+    from . import manifests
+
+    found: list[Object] = []
+    for path in paths:
+        try:
+            text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
+            found += manifests.read(text, "stdin" if path == "-" else path)
+        except OSError as error:
+            raise CliError(f"-f {path}: {(error.strerror or str(error)).lower()}") from error
+        except ValueError as error:
+            raise CliError(f"-f {error}") from error
+    for manifest in found:
+        metadata = manifest["metadata"]
+        own = metadata.get("namespace")
+        if own and namespace and own != namespace:
+            raise CliError(f"-f: a TestJob says namespace {own!r}, --namespace says {namespace!r}")
+        if not metadata.get("name"):
+            metadata["name"] = metadata.pop("generateName", "") + ids.next()
+    return Plan(found)
+
+
+def _spec(wish: Wish) -> Object:
+    """Everything but the test and the packed source. Raises ValueError."""
+    spec: Object = {
+        "orgId": wish.org_id,
+        "appVersionId": wish.app_version_id,
+        "target": wish.target,
+        "priority": DEFAULT_PRIORITY if wish.priority is None else wish.priority,
+        "maxRetries": DEFAULT_MAX_RETRIES if wish.max_retries is None else wish.max_retries,
+    }
+    optional = {
+        "timeoutSeconds": wish.timeout,
+        "isolation": wish.isolation,
+        "ttlSecondsAfterFinished": wish.ttl,
+        "env": [checks.parse_variable(entry) for entry in wish.env] or None,
+        "source": _git(wish),
+    }
+    return spec | {key: value for key, value in optional.items() if value is not None}
+
+
+def _git(wish: Wish) -> Object | None:
+    details = {"revision": wish.git_revision, "path": wish.git_path}
+    given = {key: value for key, value in details.items() if value is not None}
+    if wish.git is None:
+        if given:
+            raise ValueError(f"--git-{next(iter(given))} needs --git URL")
+        return None
+    if wish.source_dir is not None:
+        raise ValueError("--git and --source-dir both say where the test files come from: give one")
+    return {"git": {"repository": wish.git, **given}}
+
+
+def _names(job_id: str | None, tests: Sequence[str], ids: identifiers.JobIds) -> list[str]:
+    if job_id is None:
+        return [ids.next() for _ in tests]
+    if len(tests) == 1:
+        return [job_id]
+    return [identifiers.for_test(job_id, test) for test in tests]
+
+
+def _manifest(name: str, spec: Object) -> Object:
+    return {"apiVersion": API_VERSION, "kind": "TestJob", "metadata": {"name": name}, "spec": spec}

@@ -1,0 +1,1 @@
+"""One module for each command; `qgjob.cli.main` imports the one that is used."""

@@ -1,0 +1,45 @@
+"""`qgjob logs`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from qgjob.cli import reading, views, waiting
+from qgjob.cli.exits import CliError, Exit
+from qgjob.cli.session import Session, new_app, warn, with_session
+
+app = new_app()
+
+
+@app.command()
+@with_session
+def logs(
+    session: Session,
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The job.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the job is over, through its retries.")
+    ] = False,
+    attempt: Annotated[
+        int | None, typer.Option(help="The attempt, as `qgjob status` numbers them.", show_default="newest")
+    ] = None,
+) -> None:
+    """Print a test's part of its pod's log."""
+    (job,) = waiting.find(session.client, [job_id], None)
+    try:
+        if follow:
+            reading.follow(session, job, attempt)
+            return
+        run = reading.choose(job, attempt)
+        if run is None:
+            now = session.now()
+            raise CliError(
+                f"job {job_id} has not run yet: {views.details(job, now)}\n"
+                f"`qgjob logs -f {job_id}` follows it from its start"
+            )
+        reading.copy(session, job, run)
+    except KeyboardInterrupt:
+        warn("no longer following; the job goes on in the cluster")
+        sys.exit(Exit.INTERRUPTED)

@@ -1,0 +1,87 @@
+"""`qgjob status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from qgjob.cli import views, waiting
+from qgjob.cli.session import Session, new_app, with_session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = new_app()
+
+
+@app.command()
+@with_session
+def status(
+    session: Session,
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs to show.")],
+) -> None:
+    """Show how jobs stand, attempt by attempt."""
+    show(session, waiting.find(session.client, job_ids, None))
+
+
+def show(session: Session, jobs: Sequence[dict[str, Any]]) -> None:
+    """Print jobs in full: an object for one, an array for several; for people, a paragraph each."""
+    now = session.now()
+    rows = [views.full(job, now) for job in jobs]
+
+    def table() -> None:
+        for index, row in enumerate(rows):
+            if index:
+                typer.echo()
+            _print(row)
+
+    session.emit(rows[0] if len(rows) == 1 else rows, table)
+
+
+def _print(row: dict[str, Any]) -> None:
+    from qgjob.cli import tables
+
+    tables.print_fields(
+        {
+            "Job": row["job_id"],
+            "Status": row["status"],
+            "Details": row["details"],
+            "Test": row["test"],
+            "App version": row["app_version_id"],
+            "Target": row["target"],
+            "Organisation": row["org_id"],
+            "Priority": row["priority"],
+            "Failures": f"{row['failures']} (of {row['max_retries'] + 1} before it fails for good)",
+            "Infrastructure": row["infrastructure_failures"] or "",
+            "Created": row.get("created_at"),
+            "Finished": row.get("finished_at"),
+        }
+    )
+    if attempts := row["attempts"]:
+        typer.echo()
+        tables.print_table(
+            ("ATTEMPT", "OUTCOME", "STARTED", "SECONDS", "DEVICE", "POD", "MESSAGE"),
+            [
+                (
+                    entry.get("number"),
+                    entry.get("outcome"),
+                    entry.get("started_at"),
+                    _seconds(entry),
+                    entry.get("device"),
+                    entry.get("pod"),
+                    views.one_line(entry.get("message", "")),
+                )
+                for entry in attempts
+            ],
+            flexible="MESSAGE",
+        )
+
+
+def _seconds(entry: dict[str, Any]) -> int | None:
+    from qgjob.api import lifecycle
+
+    if not entry.get("started_at") or not entry.get("finished_at"):
+        return None
+    took = lifecycle.parse_time(entry["finished_at"]) - lifecycle.parse_time(entry["started_at"])
+    return round(took.total_seconds())

@@ -1,0 +1,120 @@
+"""Creating TestJobs: once, whoever asks how often, and with their source beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qgjob.api.constants import API_VERSION, TEST_JOBS
+
+from . import differences
+from .exits import CliError
+
+if TYPE_CHECKING:
+    from qgjob.client import Client
+
+    from .packing import Packed
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A TestJob as the server has it; `existed`: it was submitted before, with the same content."""
+
+    job: Object
+    existed: bool
+
+
+def create(client: Client, manifest: Object, *, dry_run: bool = False) -> Submitted:
+    """Create the TestJob. One request, unless its name is taken.
+
+    Raises:
+        CliError: the name is taken by one with other content; nothing was changed.
+        ClientError: what the server said.
+    """
+    from qgjob.client import ApiError
+
+    namespace = manifest["metadata"].get("namespace")
+    try:
+        job = client.create(
+            TEST_JOBS, manifest, namespace=namespace, dry_run=dry_run, field_validation="Strict"
+        )
+        return Submitted(job, existed=False)
+    except ApiError as error:
+        if not error.is_already_exists:
+            raise
+    name = manifest["metadata"]["name"]
+    existing = client.get(TEST_JOBS, name, namespace=namespace)
+    found = differences.differing(existing["spec"], _with_defaults(client, manifest))
+    if found:
+        raise CliError(
+            f"job {name!r} exists with other content ({'; '.join(found)}); nothing was changed.\n"
+            "Submit it under another --job-id, or with the same content"
+        )
+    return Submitted(existing, existed=True)
+
+
+def _with_defaults(client: Client, manifest: Object) -> Object:
+    """The spec as the server would store it: a dry run under a name that nothing has."""
+    trial = {**manifest, "metadata": {"generateName": "compare-"}}
+    namespace = manifest["metadata"].get("namespace")
+    spec: Object = client.create(
+        TEST_JOBS, trial, namespace=namespace, dry_run=True, field_validation="Strict"
+    )["spec"]
+    return spec
+
+
+def send_source(client: Client, packed: Packed) -> Object | None:
+    """Create the ConfigMap; None where it is there already, because the same files were sent before."""
+    from qgjob.client import ApiError
+
+    try:
+        return client.create("configmaps", packed.config_map(), api_version="v1")
+    except ApiError as error:
+        if not error.is_already_exists:
+            raise
+        return None
+
+
+def own_source(client: Client, packed: Packed, jobs: list[Object]) -> None:
+    """Make the ConfigMap go with the last of its TestJobs."""
+    from qgjob.client import ApiError
+
+    owners = [
+        {
+            "apiVersion": API_VERSION,
+            "kind": "TestJob",
+            "name": job["metadata"]["name"],
+            "uid": job["metadata"]["uid"],
+        }
+        for job in jobs
+    ]
+    metadata = {"ownerReferences": owners}
+    try:
+        # Merged by uid on the server: others may add theirs at the same time.
+        client.patch("configmaps", packed.name, {"metadata": metadata}, kind="strategic", api_version="v1")
+    except ApiError as error:
+        if not error.is_not_found:
+            raise
+        # It went away with its last owner just when these were submitted.
+        body = packed.config_map()
+        body["metadata"] |= metadata
+        client.create("configmaps", body, api_version="v1")
+
+
+def drop_source(client: Client, created: Object) -> None:
+    """Remove a ConfigMap that was made for TestJobs that could not be; not if somebody uses it meanwhile."""
+    from qgjob.client import ClientError
+
+    metadata = created["metadata"]
+    try:
+        client.delete(
+            "configmaps",
+            metadata["name"],
+            api_version="v1",
+            uid=metadata["uid"],
+            resource_version=metadata["resourceVersion"],
+        )
+    except ClientError:
+        return  # the error that led here is the one to tell

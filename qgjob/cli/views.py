@@ -1,0 +1,193 @@
+"""How a TestJob reads: its status in the CLI's words, and the JSON that scripts get. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from qgjob.api import lifecycle
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Object = Mapping[str, Any]
+
+#: The CLI's status words; a phase says more than most readers need.
+STATUS_WORDS: Final[dict[str, str]] = {
+    lifecycle.PENDING: "queued",
+    lifecycle.SCHEDULED: "queued",
+    lifecycle.RUNNING: "running",
+    lifecycle.RETRYING: "queued_for_retry",
+    lifecycle.SUCCEEDED: "completed",
+    lifecycle.DEAD_LETTERED: "failed",
+    lifecycle.CANCELLED: "cancelled",
+}
+
+#: Reason of a dead letter that says nothing about the test.
+INFRASTRUCTURE_REASON: Final = "Infrastructure"
+
+
+def name(job: Object) -> str:
+    """The job id."""
+    return str(job["metadata"]["name"])
+
+
+def field(job: Object, key: str) -> Any:
+    """A field of its status, with the schema's default."""
+    return lifecycle.get(job.get("status") or {}, key)
+
+
+def phase(job: Object) -> str:
+    """Its phase in the API's words."""
+    return str(field(job, "phase"))
+
+
+def status_word(job: Object) -> str:
+    """Its status in the CLI's words."""
+    return STATUS_WORDS.get(phase(job), phase(job))
+
+
+def is_over(job: Object) -> bool:
+    """Whether nothing more happens to it by itself."""
+    return phase(job) in lifecycle.FINISHED
+
+
+def times(count: int) -> str:
+    """'once', 'twice', '3 times'."""
+    return {1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def one_line(text: str, limit: int = 0) -> str:
+    """The text's lines joined into one, cut to `limit` characters where that is given."""
+    flat = " ".join(text.split())
+    return flat if not limit or len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def details(job: Object, now: datetime) -> str:
+    """One sentence on where it is and why."""
+    spec = job["spec"]
+    reason, message = str(field(job, "reason")), str(field(job, "message"))
+    match phase(job):
+        case lifecycle.PENDING if message:
+            return message
+        case lifecycle.PENDING:
+            again = "Replayed, waiting" if reason == "Replayed" else "Waiting"
+            return f"{again} in queue:p{spec.get('priority', 5)} for target {spec['target']}"
+        case lifecycle.SCHEDULED:
+            note = f": {message}" if message else ""
+            return f"In batch {field(job, 'batch')}, not started yet{note}"
+        case lifecycle.RUNNING:
+            since = field(job, "startTime")
+            note = f" for {duration((now - lifecycle.parse_time(since)).total_seconds())}" if since else ""
+            return f"Running{note} in batch {field(job, 'batch')}, pod {field(job, 'pod')}"
+        case lifecycle.RETRYING:
+            return f"{_failure(job)}{_colon(message)}; retry {_when(job, now)}"
+        case lifecycle.SUCCEEDED:
+            failures = field(job, "failures") + field(job, "infrastructureFailures")
+            return f"Passed after failing {times(failures)}" if failures else "Passed"
+        case lifecycle.DEAD_LETTERED:
+            return f"{_failure(job)}{_colon(message)}"
+        case lifecycle.CANCELLED:
+            return "Cancelled"
+        case other:
+            return other
+
+
+def failure(job: Object) -> str:
+    """Why it did not pass, as the end of a sentence: 'failed 4 times: Expected …'."""
+    text = _failure(job)
+    return f"{text[0].lower()}{text[1:]}{_colon(str(field(job, 'message')))}"
+
+
+def summary(job: Object, now: datetime) -> dict[str, Any]:
+    """What `status`, `list` and `wait` say about it in JSON. Absent: what does not apply."""
+    spec, metadata = job["spec"], job["metadata"]
+    view = {
+        "job_id": metadata["name"],
+        "status": status_word(job),
+        "details": details(job, now),
+        "namespace": metadata.get("namespace"),
+        "org_id": spec["orgId"],
+        "app_version_id": spec["appVersionId"],
+        "test": spec["test"],
+        "target": spec["target"],
+        "priority": spec.get("priority", 5),
+        "max_retries": spec.get("maxRetries", 3),
+        "failures": field(job, "failures"),
+        "infrastructure_failures": field(job, "infrastructureFailures"),
+        "reason": field(job, "reason") or None,
+        "message": field(job, "message") or None,
+        "batch": field(job, "batch") or None,
+        "pod": field(job, "pod") or None,
+        "created_at": metadata.get("creationTimestamp"),
+        "started_at": field(job, "startTime"),
+        "finished_at": field(job, "finishTime"),
+        "next_attempt_at": field(job, "nextAttemptTime"),
+        "replays": spec.get("replays") or None,
+    }
+    return {key: value for key, value in view.items() if value is not None}
+
+
+def full(job: Object, now: datetime) -> dict[str, Any]:
+    """`summary`, and every attempt that the status still holds."""
+    return {**summary(job, now), "attempts": [_attempt(entry) for entry in field(job, "attempts")]}
+
+
+def duration(seconds: float) -> str:
+    """'42 s', '3 min 20 s', '2 h 5 min', '3 d 4 h'."""
+    whole = max(0, round(seconds))
+    for size, unit, smaller, small_unit in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit} {rest} {small_unit}" if rest else f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def age(job: Object, now: datetime) -> str:
+    """How long ago it was created."""
+    created = job["metadata"].get("creationTimestamp")
+    return duration((now - lifecycle.parse_time(created)).total_seconds()) if created else ""
+
+
+def _attempt(entry: Mapping[str, Any]) -> dict[str, Any]:
+    view = {
+        "number": entry.get("number"),
+        "outcome": entry.get("outcome"),
+        "message": entry.get("message") or None,
+        "device": entry.get("device") or None,
+        "batch": entry.get("batch") or None,
+        "pod": entry.get("pod") or None,
+        "started_at": entry.get("startTime"),
+        "finished_at": entry.get("finishTime"),
+        "cases": entry.get("cases"),
+        "failed_cases": entry.get("failedCases"),
+        "skipped_cases": entry.get("skippedCases"),
+    }
+    return {key: value for key, value in view.items() if value is not None}
+
+
+def _failure(job: Object) -> str:
+    reason = str(field(job, "reason"))
+    failures, infrastructure = field(job, "failures"), field(job, "infrastructureFailures")
+    if reason == "TestFailed":
+        return f"Failed {times(failures)}"
+    if reason == INFRASTRUCTURE_REASON:
+        note = f", after failing {times(failures)} by itself" if failures else ""
+        return f"Infrastructure failed {times(infrastructure)}{note}"
+    return reason or "Failed"
+
+
+def _when(job: Object, now: datetime) -> str:
+    moment = field(job, "nextAttemptTime")
+    if not moment:
+        return "as soon as a slot is free"
+    left = (lifecycle.parse_time(moment) - now).total_seconds()
+    return f"in {duration(left)}" if left > 0 else "as soon as a slot is free"
+
+
+def _colon(message: str) -> str:
+    return f": {message}" if message else ""
