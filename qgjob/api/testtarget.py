@@ -213,9 +213,7 @@ class Batching(ApiModel):
         Field(
             description="A batch is cut so that install and tests take about this long, where other slots are free."
         ),
-    ] = 600
-
-
+    ] = 120
 class Retry(ApiModel):
     """When a TestJob that did not pass runs again: backoffSeconds × factor^(failures − 1), at most maxBackoffSeconds."""
 

@@ -1,0 +1,121 @@
+"""What the planner asks the writer to do. Plain data; each names the state that it was decided from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testqueue.core.model import (
+        BatchView,
+        DeviceLease,
+        DeviceView,
+        JobView,
+        Key,
+        TargetCounts,
+        TargetView,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBatch:
+    """Create the TestBatch, claim its TestJobs, create its Kubernetes Job. In `jobs`' order they run."""
+
+    target: TargetView
+    name: str
+    app_version_id: str
+    device: DeviceView | None
+    jobs: tuple[JobView, ...]
+
+    @property
+    def namespace(self) -> str:
+        """The target's, and so the batch's."""
+        return self.target.namespace
+
+    @property
+    def priority(self) -> int:
+        """The highest of its TestJobs."""
+        return max(job.priority for job in self.jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateTarget:
+    """Write the target's device leases and counts in one patch, then create the batches that hold the leases.
+
+    The patch holds only for the target's version: where it fails, none of `batches` is created.
+    """
+
+    target: TargetView
+    leases: tuple[DeviceLease, ...]
+    counts: TargetCounts
+    batches: tuple[CreateBatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeBatch:
+    """A TestBatch that was left between its creation and its Kubernetes Job: claim what is free, create the Job."""
+
+    batch: BatchView
+
+
+@dataclass(frozen=True, slots=True)
+class CheckBatch:
+    """Something is odd about a batch: read it, its pods and its TestJobs live, and repair what recovery says.
+
+    A nomination only: the cache may be old, so nothing is decided from it. The batch may not exist any more.
+    """
+
+    batch: Key
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """spec.cancel is set and no runner has the TestJob: end it."""
+
+    job: JobView
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayJob:
+    """spec.replays was counted up: back into the line."""
+
+    job: JobView
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainJob:
+    """Say in the status why a TestJob waits; only for what is out of the ordinary."""
+
+    job: JobView
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteJob:
+    """The TestJob is past its TTL."""
+
+    key: Key
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteBatch:
+    """The TestBatch is past its TTL and no TestJob belongs to it."""
+
+    key: Key
+    uid: str
+
+
+Action = (
+    CreateBatch
+    | UpdateTarget
+    | ResumeBatch
+    | CheckBatch
+    | CancelJob
+    | ReplayJob
+    | ExplainJob
+    | DeleteJob
+    | DeleteBatch
+)

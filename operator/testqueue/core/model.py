@@ -1,0 +1,423 @@
+"""Slim views of the API's objects: what the planner looks at, and nothing more.
+
+All times are seconds since the epoch. A view is made from the object as the API server returns it; whoever
+changes a TestJob reads it anew, so a JobView carries no list of attempts (there may be 100,000 of them).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from qgjob.api import lifecycle
+from qgjob.api.constants import BATCH_LABEL
+from qgjob.api.lifecycle import RetryPolicy
+
+Object = dict[str, Any]
+
+#: Phases in which a batch is over; its slot and its device are free.
+BATCH_OVER: Final = frozenset({"Completed", "Failed", "Yielded"})
+
+#: What Argo CD and Flux put on objects that they manage: deleting those would only have them created, and run, again.
+_GITOPS_ANNOTATIONS: Final = ("argocd.argoproj.io/tracking-id",)
+_GITOPS_LABELS: Final = (
+    "argocd.argoproj.io/instance",
+    "app.kubernetes.io/instance",
+    "kustomize.toolkit.fluxcd.io/name",
+    "helm.toolkit.fluxcd.io/name",
+)
+
+
+class Key(NamedTuple):
+    """One object's namespace and name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Group(NamedTuple):
+    """The TestJobs that can share an install."""
+
+    namespace: str
+    app_version_id: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A TestJob."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    app_version_id: str
+    target: str
+    test: str
+    priority: int
+    cancel: bool
+    replays: int
+    ttl: float | None
+    gitops: bool
+    phase: str
+    batch: str
+    pod: str
+    attempt: int
+    observed_replays: int
+    reason: str
+    message: str
+    queued: float
+    due: float
+    finished: float | None
+
+    @property
+    def key(self) -> Key:
+        """Its namespace and name."""
+        return Key(self.namespace, self.name)
+
+    @property
+    def group(self) -> Group:
+        """The TestJobs that it can share an install with."""
+        return Group(self.namespace, self.app_version_id, self.target)
+
+    @classmethod
+    def from_object(cls, obj: Object) -> JobView:
+        """The view of a TestJob as the API server returns it."""
+        meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
+        queued = _seconds(status.get("queueTime")) or _seconds(meta["creationTimestamp"]) or 0.0
+        return cls(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            version=int(meta["resourceVersion"]),
+            app_version_id=spec["appVersionId"],
+            target=spec["target"],
+            test=spec["test"],
+            priority=spec.get("priority", 5),
+            cancel=spec.get("cancel", False),
+            replays=spec.get("replays", 0),
+            ttl=spec.get("ttlSecondsAfterFinished"),
+            gitops=is_gitops(meta),
+            phase=lifecycle.get(status, "phase"),
+            batch=lifecycle.get(status, "batch"),
+            pod=lifecycle.get(status, "pod"),
+            attempt=lifecycle.get(status, "attempt"),
+            observed_replays=lifecycle.get(status, "observedReplays"),
+            reason=lifecycle.get(status, "reason"),
+            message=lifecycle.get(status, "message"),
+            queued=queued,
+            due=_seconds(status.get("nextAttemptTime")) or 0.0,
+            finished=_seconds(status.get("finishTime")),
+        )
+
+
+class Entry(NamedTuple):
+    """One TestJob that a TestBatch names."""
+
+    name: str
+    uid: str
+    attempt: int
+
+
+class TestTime(NamedTuple):
+    """How one TestJob of a batch went."""
+
+    name: str
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """A TestBatch."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    app_version_id: str
+    target: str
+    device: str
+    entries: tuple[Entry, ...]
+    created: float
+    phase: str
+    pod: str
+    open: bool
+    started: float | None
+    finished: float | None
+    install_seconds: float | None
+    tests: tuple[TestTime, ...]
+    reason: str
+    message: str
+
+    @property
+    def key(self) -> Key:
+        """Its namespace and name."""
+        return Key(self.namespace, self.name)
+
+    @property
+    def group(self) -> Group:
+        """The TestJobs that it was made of."""
+        return Group(self.namespace, self.app_version_id, self.target)
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended: its slot and its device are free."""
+        return self.phase in BATCH_OVER
+
+    @property
+    def tests_run(self) -> bool:
+        """Whether any of its tests came to run; else it failed as a whole, at its start or its install."""
+        return self.install_seconds is not None
+
+    @classmethod
+    def from_object(cls, obj: Object) -> BatchView:
+        """The view of a TestBatch as the API server returns it."""
+        meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
+        return cls(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            version=int(meta["resourceVersion"]),
+            app_version_id=spec["appVersionId"],
+            target=spec["target"],
+            device=(spec.get("device") or {}).get("name", ""),
+            entries=tuple(Entry(job["name"], job["uid"], job["attempt"]) for job in spec["jobs"]),
+            created=_seconds(meta["creationTimestamp"]) or 0.0,
+            phase=status.get("phase") or "Pending",
+            pod=status.get("pod") or "",
+            open=status.get("open", True),
+            started=_seconds(status.get("startTime")),
+            finished=_seconds(status.get("finishTime")),
+            install_seconds=status.get("installSeconds"),
+            tests=tuple(
+                TestTime(test["name"], test["outcome"], test.get("seconds", 0.0))
+                for test in status.get("tests") or ()
+            ),
+            reason=status.get("reason") or "",
+            message=status.get("message") or "",
+        )
+
+
+class DeviceView(NamedTuple):
+    """A device of a target's spec."""
+
+    name: str
+    address: str
+
+
+class DeviceLease(NamedTuple):
+    """A device in a target's status; a free one has no batch."""
+
+    name: str
+    batch: str
+    since: str | None
+
+
+class TargetCounts(NamedTuple):
+    """What a target's status tells of its load."""
+
+    slots: int
+    running: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """A TestTarget."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    generation: int
+    driver: str
+    devices: tuple[DeviceView, ...]
+    has_devices: bool
+    parallelism: int | None
+    max_tests: int
+    target_seconds: float
+    retry: RetryPolicy
+    start_seconds: float
+    fence_seconds: float
+    leases: tuple[DeviceLease, ...]
+    counts: TargetCounts
+    spec: Object
+
+    @property
+    def key(self) -> Key:
+        """Its namespace and name."""
+        return Key(self.namespace, self.name)
+
+    @property
+    def slots(self) -> int:
+        """Batches that may run at once: parallelism, but never more than there are devices."""
+        if self.has_devices:
+            devices = len(self.devices)
+            return devices if self.parallelism is None else min(self.parallelism, devices)
+        return 1 if self.parallelism is None else self.parallelism
+
+    @classmethod
+    def from_object(cls, obj: Object) -> TargetView:
+        """The view of a TestTarget as the API server returns it; its defaults are filled in by the schema."""
+        meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
+        devices = (spec.get("provider") or {}).get("devices")
+        batch, timeouts = spec.get("batch") or {}, spec.get("timeouts") or {}
+        return cls(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            version=int(meta["resourceVersion"]),
+            generation=meta.get("generation", 0),
+            driver=(spec.get("driver") or {}).get("name", "appwright"),
+            devices=tuple(DeviceView(device["name"], device["address"]) for device in devices or ()),
+            has_devices=devices is not None,
+            parallelism=spec.get("parallelism"),
+            max_tests=batch.get("maxTests", 50),
+            target_seconds=batch.get("targetSeconds", 120),
+            retry=RetryPolicy.from_target_spec(spec),
+            start_seconds=timeouts.get("startSeconds", 300),
+            fence_seconds=timeouts.get("fenceSeconds", 60),
+            leases=tuple(
+                DeviceLease(device["name"], device.get("batch") or "", device.get("since"))
+                for device in status.get("devices") or ()
+            ),
+            counts=TargetCounts(status.get("slots", 0), status.get("running", 0), status.get("waiting", 0)),
+            spec=spec,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PodView:
+    """A runner's pod."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    batch: str
+    phase: str
+    terminated: bool
+    evicted: bool
+    deleting: bool
+    problem: str
+    message: str
+
+    @property
+    def key(self) -> Key:
+        """Its namespace and name."""
+        return Key(self.namespace, self.name)
+
+    @classmethod
+    def from_object(cls, obj: Object) -> PodView:
+        """The view of a pod as the API server returns it."""
+        meta, status = obj["metadata"], obj.get("status") or {}
+        containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+        phase = status.get("phase") or "Pending"
+        conditions = {each["type"]: each for each in status.get("conditions") or ()}
+        problem, message = _pod_problem(status, containers, conditions)
+        return cls(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            version=int(meta["resourceVersion"]),
+            batch=(meta.get("labels") or {}).get(BATCH_LABEL, ""),
+            phase=phase,
+            # The phase alone is not proof: the API server sets it for a node that it has merely lost sight of.
+            terminated=phase in {"Succeeded", "Failed"}
+            and all(
+                "terminated" in (each.get("state") or {}) for each in status.get("containerStatuses") or ()
+            ),
+            evicted=status.get("reason") in {"Evicted", "Preempting", "NodeShutdown", "Terminated"}
+            or conditions.get("DisruptionTarget", {}).get("status") == "True",
+            deleting="deletionTimestamp" in meta,
+            problem=problem,
+            message=message,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KubeJobView:
+    """The Kubernetes Job of a batch."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    ended: bool
+    message: str
+
+    @property
+    def key(self) -> Key:
+        """Its namespace and name, the batch's."""
+        return Key(self.namespace, self.name)
+
+    @classmethod
+    def from_object(cls, obj: Object) -> KubeJobView:
+        """The view of a Job as the API server returns it."""
+        meta, status = obj["metadata"], obj.get("status") or {}
+        ends = [
+            each
+            for each in status.get("conditions") or ()
+            if each["type"] in {"Complete", "Failed"} and each["status"] == "True"
+        ]
+        return cls(
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            version=int(meta["resourceVersion"]),
+            ended=bool(ends),
+            message=" ".join(filter(None, (each.get("message") for each in ends))),
+        )
+
+
+def is_gitops(metadata: Object) -> bool:
+    """Whether Argo CD or Flux manages an object with these metadata."""
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    return any(each in annotations for each in _GITOPS_ANNOTATIONS) or any(
+        each in labels for each in _GITOPS_LABELS
+    )
+
+
+def _seconds(text: str | None) -> float | None:
+    return None if text is None else lifecycle.parse_time(text).timestamp()
+
+
+#: Reasons of a waiting container that don't pass by themselves soon; others (ContainerCreating) are ordinary.
+_WAITING_PROBLEMS: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+        "CrashLoopBackOff",
+    }
+)
+
+
+def _pod_problem(status: Object, containers: list[Object], conditions: dict[str, Object]) -> tuple[str, str]:
+    """A CamelCase reason and a message on why the pod does not start, or why it ended badly."""
+    for each in containers:
+        state = each.get("state") or {}
+        waiting = state.get("waiting") or {}
+        if waiting.get("reason") in _WAITING_PROBLEMS:
+            return waiting["reason"], waiting.get("message") or f"container {each['name']} cannot start"
+        ended = state.get("terminated") or {}
+        if ended.get("exitCode"):
+            text = f"container {each['name']} ended with exit code {ended['exitCode']}"
+            if ended.get("message"):
+                text += f": {ended['message'].strip()}"
+            reason = ended.get("reason") or "Error"
+            return ("PodFailed" if reason == "Error" else reason), text
+    if status.get("reason"):
+        return status["reason"], status.get("message") or ""
+    scheduled = conditions.get("PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        return scheduled.get("reason") or "Unschedulable", scheduled.get("message") or ""
+    return "", ""

@@ -1,0 +1,202 @@
+"""What to do about a batch that looks odd: a pure decision over objects that were read live a moment ago.
+
+The cases are those of "How a batch lives, and what each crash leaves" in docs/architecture.md. Two things are
+kept apart throughout: what may be given back (nothing has started, or what ran has surely stopped), and what
+must wait because a process that nobody sees any more may still be running. A missing pod object is no proof: the
+container of a force-deleted pod lives on until its runner fences itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from qgjob.api import lifecycle
+
+if TYPE_CHECKING:
+    from testqueue.core.model import BatchView, JobView, KubeJobView, PodView
+
+#: Added to the fence time before a process that can't be seen is taken for stopped: a runner reads its batch each
+#: third of the fence time, stops its tests within some seconds, and clocks differ in rate, not only in value.
+FENCE_MARGIN_SECONDS: Final = 15.0
+#: While something is expected to change by itself, look again so much later.
+PATIENCE_SECONDS: Final = 5.0
+
+Release = Literal["give_back", "charge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A batch and what belongs to it, read live. `batch` None: it does not exist.
+
+    `first_absent`: since when (seconds since the epoch) this operator has not seen the pod that owns the batch,
+    or None when this is the first time. `fence_seconds` and `start_seconds` are the target's.
+    """
+
+    batch: BatchView | None
+    jobs: tuple[JobView, ...]
+    pods: tuple[PodView, ...]
+    kube_job: KubeJobView | None
+    first_absent: float | None
+    fence_seconds: float
+    start_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseJob:
+    """Take a TestJob from its batch: back to the line at no cost, or with one infrastructure failure."""
+
+    job: JobView
+    how: Release
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What to do, in this order; all of it with preconditions on what was read.
+
+    `end`: mark the batch Failed with (reason, message). `delete_job`: its Kubernetes Job first, so that no pod of
+    it starts any more. `explain`: (reason, message) on why it does not start, for the batch and its TestJobs.
+    `resume`: its creation was cut short; go on with it. `absent`: the owner was not seen; remember since when.
+    `gone`: nothing of a batch that does not exist can run any more. `again`: look again so many seconds later.
+    """
+
+    release: tuple[ReleaseJob, ...] = ()
+    delete_job: bool = False
+    end: tuple[str, str] | None = None
+    explain: tuple[str, str] | None = None
+    resume: bool = False
+    absent: bool = False
+    gone: bool = False
+    again: float = PATIENCE_SECONDS
+
+
+def decide(live: Live, now: float) -> Repair:
+    """The repair that the state asks for; an empty one where all is well or patience is due."""
+    if live.batch is None:
+        return _without_batch(live, now)
+    if live.batch.over:
+        return _over(live, live.batch, now)
+    if live.batch.pod:
+        return _owned(live, live.batch, now)
+    return _unowned(live, live.batch, now)
+
+
+def _without_batch(live: Live, now: float) -> Repair:
+    """Someone deleted the batch, or it was never created after its device was leased."""
+    scheduled, running = _claims(live)
+    release = tuple(ReleaseJob(job, "give_back") for job in scheduled)
+    if live.pods and not all(pod.terminated for pod in live.pods):
+        return Repair(release=release)  # garbage collection ends it, with its grace period
+    stopped = bool(live.pods)
+    if not stopped and not _fenced(live, now):
+        return Repair(release=release, absent=True, again=_wait(live, now))
+    message = "its batch was deleted while the test ran"
+    release += tuple(ReleaseJob(job, "charge", "BatchDeleted", message) for job in running)
+    return Repair(release=release, gone=True)
+
+
+def _over(live: Live, batch: BatchView, now: float) -> Repair:
+    """It is over, so its runner starts nothing; a TestJob that still belongs to it was left behind."""
+    scheduled, running = _claims(live)
+    release = tuple(ReleaseJob(job, "give_back") for job in scheduled)
+    if not running:
+        return Repair(release=release)
+    # The runner may still be about to send this one's result.
+    owner = _owner(live, batch)
+    if owner is not None and not owner.terminated:
+        return Repair(release=release)
+    if owner is None and not _fenced(live, now):
+        return Repair(release=release, absent=True, again=_wait(live, now))
+    message = batch.message or "its runner ended without a result"
+    release += tuple(ReleaseJob(job, "charge", batch.reason or "RunnerLost", message) for job in running)
+    return Repair(release=release)
+
+
+def _owned(live: Live, batch: BatchView, now: float) -> Repair:
+    """A runner has taken the batch; it should end it itself."""
+    scheduled, running = _claims(live)
+    owner = _owner(live, batch)
+    if owner is not None and not owner.terminated:
+        return Repair()
+    if owner is not None:
+        reason = "Evicted" if owner.evicted else (owner.problem or "RunnerLost")
+        message = owner.message or "the runner's pod ended before the batch did"
+        started = bool(running) or batch.phase == "Running"
+        return Repair(
+            release=_release(scheduled, running, reason, message, free=started or owner.evicted),
+            end=(reason, message),
+        )
+    # Nothing that was not started can start now: the runner's own patch tests the claim that is taken back here.
+    release = tuple(ReleaseJob(job, "give_back") for job in scheduled)
+    if not _fenced(live, now):
+        return Repair(release=release, absent=True, again=_wait(live, now))
+    message = "the runner's pod was deleted"
+    release += tuple(ReleaseJob(job, "charge", "PodDeleted", message) for job in running)
+    return Repair(release=release, end=("PodDeleted", message))
+
+
+def _unowned(live: Live, batch: BatchView, now: float) -> Repair:
+    """No runner has taken it yet: it is starting, or it can't."""
+    scheduled, running = _claims(live)
+    ended = [pod for pod in live.pods if pod.terminated]
+    problem = next(((pod.problem, pod.message) for pod in live.pods if pod.problem), None)
+    if ended and len(ended) == len(live.pods):
+        evicted = any(pod.evicted for pod in ended)
+        reason, message = problem or ("RunnerLost", "the runner's pod ended before it took the batch")
+        if evicted:
+            reason = "Evicted"
+        return Repair(
+            release=_release(scheduled, running, reason, message, free=evicted), end=(reason, message)
+        )
+    if live.kube_job is not None and live.kube_job.ended and not live.pods:
+        message = live.kube_job.message or "the runner's pod was deleted before it took the batch"
+        # It cannot take the batch any more once that is over, so nothing ran and nobody is to blame.
+        return Repair(release=_release(scheduled, running, "", "", free=True), end=("PodDeleted", message))
+    if now > batch.created + live.start_seconds:
+        reason, message = problem or (batch.reason, batch.message)
+        reason = reason or "StartTimeout"
+        message = f"no runner within {live.start_seconds:.0f} s" + (f": {message}" if message else "")
+        return Repair(
+            release=_release(scheduled, running, reason, message, free=False),
+            delete_job=live.kube_job is not None,
+            end=(reason, message),
+        )
+    if live.kube_job is None and not live.pods:
+        return Repair(resume=True)
+    if problem is not None and problem != (batch.reason, batch.message):
+        return Repair(explain=problem)
+    return Repair()
+
+
+def _claims(live: Live) -> tuple[list[JobView], list[JobView]]:
+    scheduled = [job for job in live.jobs if job.phase == lifecycle.SCHEDULED]
+    running = [job for job in live.jobs if job.phase == lifecycle.RUNNING]
+    return scheduled, running
+
+
+def _release(
+    scheduled: list[JobView], running: list[JobView], reason: str, message: str, *, free: bool
+) -> tuple[ReleaseJob, ...]:
+    """Running ones are charged; the others too, unless the batch had started or was evicted (`free`)."""
+    charged = running if free else [*scheduled, *running]
+    given = scheduled if free else []
+    return (
+        *(ReleaseJob(job, "give_back") for job in given),
+        *(ReleaseJob(job, "charge", reason, message) for job in charged),
+    )
+
+
+def _owner(live: Live, batch: BatchView) -> PodView | None:
+    return next((pod for pod in live.pods if pod.uid == batch.pod), None)
+
+
+def _fenced(live: Live, now: float) -> bool:
+    """Whether a runner that can't be seen must have stopped its tests by now."""
+    return live.first_absent is not None and _wait(live, now) <= 0
+
+
+def _wait(live: Live, now: float) -> float:
+    since = now if live.first_absent is None else live.first_absent
+    return since + live.fence_seconds + FENCE_MARGIN_SECONDS - now
