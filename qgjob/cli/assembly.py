@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ class Plan:
 
 def job_ids() -> identifiers.JobIds:
     """The source of new job ids."""
-    return identifiers.JobIds(time.time, random.SystemRandom().randrange)
+    return identifiers.JobIds(time.time, os.urandom)
 
 
 def assemble(wish: Wish, ids: identifiers.JobIds) -> Plan:

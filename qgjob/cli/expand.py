@@ -16,8 +16,8 @@ SKIPPED_FOLDERS: Final = frozenset({".git", "node_modules"})
 def expand(patterns: Sequence[str], root: Path, *, packed: Collection[str] | None = None) -> list[str]:
     """The tests, as paths below `root` with '/' between their parts, in their order.
 
-    A path without wildcards stands for itself: the runner reads it, wherever its source is. With `packed` (the
-    files that are sent from here) it has to be one of those.
+    A path without wildcards stands for itself: the runner reads it, wherever its source is. With `packed`
+    (the files that are sent from here) it has to be one of those.
 
     Raises:
         ValueError: a pattern matches nothing, a path isn't among the packed files, or one is given twice.

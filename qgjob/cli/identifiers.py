@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,17 +16,16 @@ _RANDOM_DIGITS: Final = 5
 class JobIds:
     """Makes ids that sort in the order in which they were made, also within one millisecond."""
 
-    def __init__(self, now: Callable[[], float], random_below: Callable[[int], int]) -> None:
+    def __init__(self, now: Callable[[], float], random_bytes: Callable[[int], bytes]) -> None:
         self._now = now
-        self._random_below = random_below
+        self._random_bytes = random_bytes
         self._last = 0
 
     def next(self) -> str:
         """A new id, 14 characters."""
         self._last = max(int(self._now() * 1000), self._last + 1)
-        return _digits(self._last, _TIME_DIGITS) + _digits(
-            self._random_below(32**_RANDOM_DIGITS), _RANDOM_DIGITS
-        )
+        chance = int.from_bytes(self._random_bytes(4))  # of which the last 25 bits are written
+        return _digits(self._last, _TIME_DIGITS) + _digits(chance, _RANDOM_DIGITS)
 
 
 def for_test(job_id: str, test: str) -> str:
@@ -36,6 +34,8 @@ def for_test(job_id: str, test: str) -> str:
     It hangs on the test's path and not on its place in the list, so that a resubmission stays the same one
     when another file matches the pattern by then.
     """
+    import hashlib
+
     return f"{job_id}-{hashlib.sha256(test.encode()).hexdigest()[:8]}"
 
 

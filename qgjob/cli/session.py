@@ -113,6 +113,11 @@ def warn(text: str) -> None:
     typer.echo(f"qgjob: {text}", err=True)
 
 
+def paint(text: str, colour: str) -> str:
+    """The text in a colour, for `typer.echo`, which takes it out again where the reader is no terminal."""
+    return text if os.environ.get("NO_COLOR") else typer.style(text, fg=colour)
+
+
 def print_yaml(documents: list[Any]) -> None:
     """Write YAML documents to stdout."""
     import yaml

@@ -81,7 +81,7 @@ def wait(
     selector: str,
     namespace: str | None,
     timeout: float,
-    progress: Callable[[Waited], None],
+    progress: Callable[[list[Waited]], None],
     trouble: Callable[[str], None],
 ) -> Verdict:
     """Follow them until all are over, or for `timeout` seconds. Raises ClientError on a refusal."""
@@ -90,8 +90,8 @@ def wait(
     deadline = time.monotonic() + timeout
     for event in follow(client, TEST_JOBS, field_selector=selector, namespace=namespace, deadline=deadline):
         before = waiting.trouble
-        for one in waiting.take(event):
-            progress(one)
+        if changed := waiting.take(event):
+            progress(changed)
         if waiting.trouble and not before:
             trouble(waiting.trouble)
         if waiting.over():
@@ -132,6 +132,15 @@ def progress_line(one: Waited, now: datetime) -> str:
     if one.deleted or one.job is None:
         return f"job {one.name}: deleted"
     return f"{one.job['spec']['test']} (job {one.name}): {views.one_line(views.details(one.job, now), 200)}"
+
+
+def counts_line(those: Sequence[Waited]) -> str:
+    """How many stand where: '120 jobs: 100 queued, 20 running'."""
+    counts: dict[str, int] = {}
+    for one in those:
+        word = "deleted" if one.deleted else views.status_word(one.job) if one.job else "unknown"
+        counts[word] = counts.get(word, 0) + 1
+    return f"{len(those)} jobs: {', '.join(f'{count} {word}' for word, count in counts.items())}"
 
 
 def _reads(one: Waited) -> tuple[object, ...]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from qgjob.api.constants import TEST_BATCHES
-from qgjob.cli import selectors, views
+from qgjob.cli import filters, selectors, views
 from qgjob.cli.session import Session, new_app, with_session
-
-if TYPE_CHECKING:
-    from qgjob.cli.commands import listing
 
 app = new_app()
 
@@ -21,9 +18,9 @@ app = new_app()
 def batches(
     session: Session,
     name: Annotated[str | None, typer.Argument(help="One batch, with its tests.")] = None,
-    target: listing.Target = None,
-    app_version_id: listing.AppVersionId = None,
-    limit: listing.Limit = 50,
+    target: filters.Target = None,
+    app_version_id: filters.AppVersionId = None,
+    limit: filters.Limit = 50,
 ) -> None:
     """List the batches, the newest first, or show one with its tests: those that shared an install."""
     now = session.now()

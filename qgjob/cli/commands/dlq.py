@@ -8,7 +8,7 @@ import typer
 
 from qgjob.api import lifecycle
 from qgjob.api.constants import TEST_JOBS
-from qgjob.cli import selectors, views, waiting
+from qgjob.cli import filters, selectors, views, waiting
 from qgjob.cli.commands import listing, status
 from qgjob.cli.exits import CliError
 from qgjob.cli.session import Session, new_app, with_session
@@ -28,13 +28,13 @@ def dlq() -> None:
 @with_session
 def list_dead(
     session: Session,
-    org_id: listing.OrgId = None,
-    app_version_id: listing.AppVersionId = None,
-    target: listing.Target = None,
-    limit: listing.Limit = 50,
+    org_id: filters.OrgId = None,
+    app_version_id: filters.AppVersionId = None,
+    target: filters.Target = None,
+    limit: filters.Limit = 50,
 ) -> None:
     """List the dead letters, the newest first."""
-    jobs, total = listing.newest(session, _selector(org_id, app_version_id, target), limit)
+    jobs, total = filters.newest(session, _selector(org_id, app_version_id, target), limit)
     listing.show(session, jobs)
     if total > len(jobs):
         session.note(f"the newest {len(jobs)} of {total}; --limit and the filters show others")
@@ -64,9 +64,9 @@ def replay(
         list[str] | None, typer.Argument(metavar="[ID]...", help="Dead letters to replay.")
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="All of them, or all that the filters leave.")] = False,
-    org_id: listing.OrgId = None,
-    app_version_id: listing.AppVersionId = None,
-    target: listing.Target = None,
+    org_id: filters.OrgId = None,
+    app_version_id: filters.AppVersionId = None,
+    target: filters.Target = None,
 ) -> None:
     """Put dead letters back into the queue, at its end and with their retries restored."""
     filtered = org_id or app_version_id or target

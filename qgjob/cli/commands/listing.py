@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from qgjob.cli import selectors, views
+from qgjob.cli import filters, selectors, views
 from qgjob.cli.session import Session, new_app, with_session
 
 if TYPE_CHECKING:
@@ -27,24 +27,16 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-OrgId = Annotated[str | None, typer.Option("--org-id", metavar="ID", help="Only of this organisation.")]
-AppVersionId = Annotated[
-    str | None, typer.Option("--app-version-id", metavar="ID", help="Only for this app version.")
-]
-Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Only for this target.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="The newest so many.")]
-
-
 @app.command("list")
 @with_session
 def list_jobs(
     session: Session,
     *,
     status: Annotated[list[Status] | None, typer.Option(help="Only these; repeatable.")] = None,
-    org_id: OrgId = None,
-    app_version_id: AppVersionId = None,
-    target: Target = None,
-    limit: Limit = 50,
+    org_id: filters.OrgId = None,
+    app_version_id: filters.AppVersionId = None,
+    target: filters.Target = None,
+    limit: filters.Limit = 50,
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="In every namespace.")
     ] = False,
@@ -54,34 +46,10 @@ def list_jobs(
         *selectors.by_status(word.value for word in status or []),
         *selectors.by_spec(orgId=org_id, appVersionId=app_version_id, target=target),
     ]
-    jobs, total = newest(session, ",".join(terms), limit, all_namespaces=all_namespaces)
+    jobs, total = filters.newest(session, ",".join(terms), limit, all_namespaces=all_namespaces)
     show(session, jobs, namespaces=all_namespaces)
     if total > len(jobs):
         session.note(f"the newest {len(jobs)} of {total}; --limit and the filters show others")
-
-
-def newest(
-    session: Session, selector: str, limit: int, *, all_namespaces: bool = False
-) -> tuple[list[dict[str, Any]], int]:
-    """The newest TestJobs that match, and how many do. The server knows no order, so all are read."""
-    import heapq
-
-    from qgjob.api.constants import TEST_JOBS
-
-    total = 0
-
-    def counted() -> Any:
-        nonlocal total
-        for job in session.client.list(TEST_JOBS, field_selector=selector, all_namespaces=all_namespaces):
-            total += 1
-            yield job
-
-    found = heapq.nlargest(limit, counted(), key=_created)
-    return found, total
-
-
-def _created(job: dict[str, Any]) -> tuple[str, str]:
-    return (job["metadata"]["creationTimestamp"], job["metadata"]["name"])
 
 
 def show(session: Session, jobs: Sequence[dict[str, Any]], *, namespaces: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotations when it runs
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +10,7 @@ import typer
 from qgjob.cli import assembly, submission, views
 from qgjob.cli.assembly import Plan, Wish
 from qgjob.cli.exits import CliError
-from qgjob.cli.session import Output, Session, new_app, print_yaml, with_session
+from qgjob.cli.session import Output, Session, new_app, paint, print_yaml, warn, with_session
 
 if TYPE_CHECKING:
     from qgjob.cli.submission import Submitted
@@ -162,17 +162,19 @@ def submit(
 
 def _create(session: Session, plan: Plan, *, say: bool) -> list[Submitted]:
     """Create them in their order. Where one is refused, those before it stay, and are told of."""
+    from qgjob.client import ApiError
+
     client = session.client
     sent = submission.send_source(client, plan.packed) if plan.packed else None
     done: list[Submitted] = []
     try:
         for manifest in plan.manifests:
             done.append(submission.create(client, manifest))  # noqa: PERF401 - what was done counts on errors
-    except BaseException:
+    except BaseException as error:
         if done:
             _report(session, done)
-            session.note(f"{len(done)} of {len(plan.manifests)} were submitted, then:")
-        elif sent:
+            warn(f"{len(done)} of {len(plan.manifests)} were submitted, then:")
+        elif sent and isinstance(error, (CliError, ApiError)):  # not where the answer to a create was lost
             submission.drop_source(client, sent)
         raise
     finally:
@@ -224,5 +226,5 @@ def _sentence(session: Session, one: Submitted) -> str:
     job, spec = one.job, one.job["spec"]
     if one.existed:
         return f"{views.name(job)}  {spec['test']}  already submitted: {views.details(job, session.now())}"
-    place = f"queued at priority {spec['priority']} for target {spec['target']}"
+    place = f"{paint('queued', 'blue')} at priority {spec['priority']} for target {spec['target']}"
     return f"{views.name(job)}  {spec['test']}  {place}"

@@ -9,13 +9,16 @@ import typer
 
 from qgjob.cli import views, waiting
 from qgjob.cli.exits import Exit
-from qgjob.cli.session import Session, new_app, warn, with_session
+from qgjob.cli.session import Session, new_app, paint, warn, with_session
 
 if TYPE_CHECKING:
     from qgjob.cli.verdict import Waited
     from qgjob.cli.waiting import Waiting
 
 app = new_app()
+
+#: More changes at once than this are told as one line of counts.
+_MOST_LINES = 10
 
 
 @app.command()
@@ -51,8 +54,12 @@ def wait_and_report(
 ) -> None:
     """Wait, print how each job stands, end with the verdict's line and exit with its code."""
 
-    def progress(one: Waited) -> None:
-        session.note(waiting.progress_line(one, session.now()))
+    def progress(changed: list[Waited]) -> None:
+        if len(changed) > _MOST_LINES:
+            session.note(waiting.counts_line(list(those.jobs.values())))
+            return
+        for one in changed:
+            session.note(waiting.progress_line(one, session.now()))
 
     def trouble(text: str) -> None:
         session.note(f"{text} Trying again.")
@@ -71,10 +78,12 @@ def wait_and_report(
         warn(f"no longer waiting; the jobs go on in the cluster: qgjob wait {' '.join(those.jobs)}")
         sys.exit(Exit.INTERRUPTED)
     _report(session, list(those.jobs.values()))
+    word, rest = verdict.line.split(":", 1)
+    line = f"{paint(word, 'green' if verdict.code is Exit.PASSED else 'red')}:{rest}"
     if verdict.code is Exit.PASSED:
-        session.note(verdict.line)
+        session.note(line)
     else:
-        warn(verdict.line)
+        warn(line)
     sys.exit(verdict.code)
 
 
