@@ -108,8 +108,15 @@ class BatchRecord:
         batch = self._client.get(TEST_BATCHES, self.name, namespace=self.namespace, timeout=timeout)
         return self._keep(batch, sent)
 
-    def mark_running(self, install_seconds: float) -> bool:
-        """The app is installed. Returns whether the batch is still this pod's; raises ClientError."""
+    def mark_running(self, install_seconds: float, *, again: bool) -> bool:
+        """The app is installed. Returns whether the batch is still this pod's; raises ClientError.
+
+        `again`: an earlier try had no answer, and may have been carried out.
+        """
+        if again:
+            whose = self.read()
+            if whose is not Ownership.MINE or self._phase == "Running":
+                return whose is Ownership.MINE
         patch = [
             {"op": "test", "path": "/status/pod", "value": self.pod.uid},
             {"op": "test", "path": "/status/phase", "value": "Installing"},
@@ -130,8 +137,7 @@ class BatchRecord:
         except ApiError as error:
             if not error.is_invalid:
                 raise
-            # An earlier try arrived and its answer was lost, or the batch was taken away.
-            return self.read() is Ownership.MINE and self._phase == "Running"
+            return False
         return self._keep(batch, sent) is Ownership.MINE
 
     def close(self, status: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from qgjob.client import ClientError
 
@@ -144,24 +144,29 @@ class Session:
         seconds = self._installing.target.timeouts.fence_seconds
         self._fence = Fence(self._record.read, seconds, self._clock, self.interruption.fenced)
         self._fence.start()
-        self._must_be_something("NothingToRun", "none of its TestJobs is claimed for it")
+        self._must_be_something()
         self._installing.prepare_sources()
-        self._must_be_something("SourceFailed", "none of its TestJobs has a source that can be used")
+        self._must_be_something()
         installed = self._installing.install()
         self._mark_running(installed.seconds)
         return installed
 
-    def _must_be_something(self, reason: str, message: str) -> None:
-        if self._turns.next(self.interruption.raise_if_any) is None:
-            phase: Literal["Failed", "Completed"] = "Failed" if self._tally.total else "Completed"
-            raise EndBatch(Ending(phase, reason, message))
+    def _must_be_something(self) -> None:
+        """An install is not spent on nothing."""
+        if self._turns.next(self.interruption.raise_if_any) is not None:
+            return
+        if self._tally.total:
+            raise EndBatch(Ending("Failed", "SourceFailed", "no TestJob has a source that can be used"))
+        raise EndBatch(
+            Ending("Completed", "NothingToRun", "no TestJob is claimed for it, or all are cancelled")
+        )
 
     def _mark_running(self, install_seconds: float) -> None:
         tries = 0
         while True:
             self.interruption.raise_if_any()
             try:
-                if not self._record.mark_running(install_seconds):
+                if not self._record.mark_running(install_seconds, again=tries > 0):
                     raise Abandoned("it isn't this pod's any more")
                 return
             except ClientError as error:

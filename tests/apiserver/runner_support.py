@@ -1,4 +1,4 @@
-"""What the tests of the runner share: a namespace with a target and claimed TestJobs, and runners as processes.
+"""What the tests of the runner share: a namespace with a target and TestJobs, and runners as processes.
 
 The operator is played by `World`: it creates a batch and claims its TestJobs by the same lifecycle functions.
 """
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from qgjob.api import lifecycle
@@ -18,7 +18,8 @@ from qgjob.api.constants import API_VERSION, TEST_BATCHES, TEST_JOBS, TEST_TARGE
 from qgjob.client import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 Object = dict[str, Any]
 
@@ -112,6 +113,17 @@ class World:
         status: Object = self.client.get(TEST_BATCHES, batch)["status"]
         return status
 
+    @contextmanager
+    def running(
+        self, batch: str, *, kubeconfig: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Iterator[Runner]:
+        """Start a runner for a batch, and leave none behind."""
+        runner = self.start(batch, kubeconfig=kubeconfig, env=env)
+        try:
+            yield runner
+        finally:
+            runner.kill()
+
     def start(
         self, batch: str, *, kubeconfig: Path | None = None, env: Mapping[str, str] | None = None
     ) -> Runner:
@@ -120,11 +132,8 @@ class World:
 
     def run(self, batch: str, *, kubeconfig: Path | None = None, code: int = 0) -> Runner:
         """Run a batch to its end, which must come with that exit code."""
-        runner = self.start(batch, kubeconfig=kubeconfig)
-        try:
+        with self.running(batch, kubeconfig=kubeconfig) as runner:
             assert runner.wait() == code, runner.output
-        finally:
-            runner.kill()
         return runner
 
     def _create(self, plural: str, kind: str, name: str, spec: Object) -> Object:
