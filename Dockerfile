@@ -20,7 +20,8 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3-pip python3-venv
 WORKDIR /build
 COPY constraints.txt ./
-RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+RUN --mount=type=secret,id=ca \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
     python3 -m venv /opt/build && /opt/build/bin/pip install --no-cache-dir --constraint constraints.txt hatchling
 
 FROM builder AS wheel
@@ -33,7 +34,8 @@ RUN : > README.md \
 
 # ---- The operator. Neither the CLI's packages nor the large Kubernetes client are needed in a cluster.
 FROM builder AS operator-packages
-RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+RUN --mount=type=secret,id=ca \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
     python3 -m venv --without-pip /opt/qgjob \
     && pip --python /opt/qgjob/bin/python install --no-cache-dir --constraint constraints.txt \
         aiohttp kopf prometheus-client pydantic
@@ -51,7 +53,8 @@ ENTRYPOINT ["python", "-m", "testqueue"]
 
 # ---- The runner: the program in a batch's pod, with the drivers that need no more than a shell.
 FROM builder AS runner-packages
-RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+RUN --mount=type=secret,id=ca \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
     python3 -m venv --without-pip /opt/qgjob \
     && pip --python /opt/qgjob/bin/python install --no-cache-dir --constraint constraints.txt pydantic
 COPY --from=wheel /wheels /wheels
