@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from hack.localcluster import network
 from hack.localcluster.errors import ClusterError
+from hack.localcluster.locks import exclusive
+from hack.localcluster.places import cache_directory
+from hack.localcluster.report import Report
 from hack.localcluster.shell import find_program, run, succeeds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Program → the Debian package that has it.
 PROGRAMS = {
@@ -40,22 +47,29 @@ def can_install() -> bool:
 
 
 def install(packages: list[str]) -> None:
+    """Install the local cluster's packages. Raises ClusterError when programs are missing nonetheless."""
+    install_packages(packages)
+    if still := missing_packages():
+        raise ClusterError(
+            f"programs are still missing after installing {' '.join(packages)}: see {' '.join(still)}"
+        )
+
+
+def install_packages(packages: Sequence[str]) -> None:
     """Install Debian packages; never removes one. Raises ClusterError when that fails."""
     argv = [
         *("apt-get", "-q", "-y", "--no-install-recommends", "--no-remove"),
         *("-o", "DPkg::Lock::Timeout=120", "install", *packages),
     ]
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        run(argv, env=environment, timeout=INSTALL_TIMEOUT_SECONDS)
-    except ClusterError:
-        # Most often the package lists are missing or stale.
-        succeeds(["apt-get", "-q", "update"], timeout=INSTALL_TIMEOUT_SECONDS)
-        run(argv, env=environment, timeout=INSTALL_TIMEOUT_SECONDS)
-    if still := missing_packages():
-        raise ClusterError(
-            f"programs are still missing after installing {' '.join(packages)}: see {' '.join(still)}"
-        )
+    # apt itself does not wait while another one reads the package lists.
+    with exclusive(cache_directory() / "apt.lock", Report(), doing="installing packages"):
+        try:
+            run(argv, env=environment, timeout=INSTALL_TIMEOUT_SECONDS)
+        except ClusterError:
+            # Most often the package lists are missing or stale.
+            succeeds(["apt-get", "-q", "update"], timeout=INSTALL_TIMEOUT_SECONDS)
+            run(argv, env=environment, timeout=INSTALL_TIMEOUT_SECONDS)
 
 
 def install_hint(packages: list[str]) -> str:
