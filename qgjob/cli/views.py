@@ -96,6 +96,8 @@ def details(job: Object, now: datetime) -> str:
 def failure(job: Object) -> str:
     """Why it did not pass, as the end of a sentence: 'failed 4 times: Expected …'."""
     text = _failure(job)
+    if text == field(job, "reason"):
+        text = f"failed with {text}"
     return f"{text[0].lower()}{text[1:]}{_colon(str(field(job, 'message')))}"
 
 

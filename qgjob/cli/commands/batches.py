@@ -22,7 +22,10 @@ def batches(
     app_version_id: filters.AppVersionId = None,
     limit: filters.Limit = 50,
 ) -> None:
-    """List the batches, the newest first, or show one with its tests: those that shared an install."""
+    """List the batches: which tests shared an install.
+
+    The newest first; with a name, that batch and its tests.
+    """
     now = session.now()
     if name is not None:
         batch = session.client.get(TEST_BATCHES, name)

@@ -41,7 +41,10 @@ def list_jobs(
         bool, typer.Option("--all-namespaces", "-A", help="In every namespace.")
     ] = False,
 ) -> None:
-    """List jobs, the newest first."""
+    """List jobs.
+
+    The newest first.
+    """
     terms = [
         *selectors.by_status(word.value for word in status or []),
         *selectors.by_spec(orgId=org_id, appVersionId=app_version_id, target=target),

@@ -18,7 +18,10 @@ def targets(
     session: Session,
     name: Annotated[str | None, typer.Argument(help="One target, with its devices.")] = None,
 ) -> None:
-    """List the pools of devices, or show one with its devices."""
+    """List the pools of devices.
+
+    With a name, that target and its devices.
+    """
     if name is None:
         rows = [_view(target) for target in session.client.list(TEST_TARGETS)]
         session.emit(rows, lambda: _print_all(rows))
