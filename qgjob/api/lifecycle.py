@@ -161,14 +161,19 @@ def is_due(status: Status, now: datetime) -> bool:
     return when is None or parse_time(when) <= now
 
 
-def claim(status: Status, batch: str) -> Changes:
-    """Give a waiting TestJob to a batch. The caller sends it with the resourceVersion that it saw."""
+def claim(status: Status, batch: str, replays: int) -> Changes:
+    """Give a waiting TestJob to a batch. The caller sends it with the resourceVersion that it saw.
+
+    `replays` is the spec's: what was counted up while it waited is met by this very run, so that it does not fire
+    by surprise when the TestJob comes to the dead letters much later.
+    """
     _require(status, SCHEDULED)
     return {
         "phase": SCHEDULED,
         "batch": batch,
         "pod": "",
         "attempt": get(status, "attempt") + 1,
+        "observedReplays": replays,
         "nextAttemptTime": None,
         "reason": "",
         "message": "",

@@ -20,12 +20,18 @@ RECHECK_SECONDS: Final = 5.0
 SETTLE_SECONDS: Final = 3.0
 #: A pod that does not start is looked at in time to say why within 30 s.
 SLOW_START_SECONDS: Final = 15.0
+#: The start timeout of a batch whose target was deleted: TestTarget.spec.timeouts' default.
+ORPHAN_START_SECONDS: Final = 300.0
 
 
-def is_unfinished(store: Store, batch: BatchView) -> bool:
-    """Whether the batch's creation was cut short: no Kubernetes Job, no pod and no runner yet."""
+def is_unfinished(store: Store, batch: BatchView, now: float) -> bool:
+    """Whether the batch's creation was cut short, and may go on: no Kubernetes Job, no pod and no runner yet."""
     return (
-        not batch.over and not batch.pod and batch.key not in store.kube_jobs and not store.pods_of(batch.key)
+        not batch.over
+        and not batch.pod
+        and batch.key not in store.kube_jobs
+        and not store.pods_of(batch.key)
+        and batch.created + SETTLE_SECONDS <= now <= batch.created + _start_seconds(store, batch)
     )
 
 
@@ -37,7 +43,6 @@ def oddity(store: Store, batch: BatchView, now: float) -> str:
     if now < batch.created + SETTLE_SECONDS:
         return ""
     pods = store.pods_of(batch.key)
-    target = store.targets.get(Key(batch.namespace, batch.target))
     if pods and all(pod.terminated for pod in pods):
         return "its pod ended before it did"
     if batch.pod and not any(pod.uid == batch.pod for pod in pods):
@@ -51,6 +56,11 @@ def oddity(store: Store, batch: BatchView, now: float) -> str:
         return "its Kubernetes Job ended before it did"
     if not pods and now > batch.created + SLOW_START_SECONDS:
         return "it has no pod"
-    if now > batch.created + (target.start_seconds if target else SLOW_START_SECONDS):
+    if now > batch.created + _start_seconds(store, batch):
         return "it did not start in time"
     return ""
+
+
+def _start_seconds(store: Store, batch: BatchView) -> float:
+    target = store.targets.get(Key(batch.namespace, batch.target))
+    return target.start_seconds if target else ORPHAN_START_SECONDS

@@ -27,7 +27,7 @@ from testqueue.core.actions import (
 from testqueue.core.batching import ride, share
 from testqueue.core.estimates import Estimates
 from testqueue.core.model import DeviceLease, DeviceView, Group, Key, TargetCounts
-from testqueue.core.nominate import RECHECK_SECONDS, SETTLE_SECONDS, is_unfinished, oddity
+from testqueue.core.nominate import RECHECK_SECONDS, is_unfinished, oddity
 from testqueue.core.order import score
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Planner:
         found: list[Action] = []
         suspects: dict[Key, str] = {}
         for batch in store.batches:
-            if not batch.over and now >= batch.created + SETTLE_SECONDS and is_unfinished(store, batch):
+            if is_unfinished(store, batch, now):
                 suspects[batch.key] = ""
             elif why := oddity(store, batch, now):
                 suspects[batch.key] = why
@@ -179,8 +179,8 @@ class Planner:
             if hold > now:
                 again = min(again, hold)
                 continue
-            if jobs := [job for job in store.line(group) if not job.cancel]:
-                lines[group] = jobs
+            if waiting := [job for job in store.line(group) if not job.cancel]:
+                lines[group] = waiting
         batches: list[CreateBatch] = []
         while len(batches) < slots and lines:
             ranked = sorted(lines, key=lambda group: (self._urgency(lines[group]), group))

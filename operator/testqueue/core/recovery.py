@@ -58,7 +58,7 @@ class Repair:
 
     `end`: mark the batch Failed with (reason, message). `delete_job`: its Kubernetes Job first, so that no pod of
     it starts any more. `explain`: (reason, message) on why it does not start, for the batch and its TestJobs.
-    `resume`: its creation was cut short; go on with it. `absent`: the owner was not seen; remember since when.
+    `absent`: the owner was not seen; remember since when.
     `gone`: nothing of a batch that does not exist can run any more. `again`: look again so many seconds later.
     """
 
@@ -66,7 +66,6 @@ class Repair:
     delete_job: bool = False
     end: tuple[str, str] | None = None
     explain: tuple[str, str] | None = None
-    resume: bool = False
     absent: bool = False
     gone: bool = False
     again: float = PATIENCE_SECONDS
@@ -163,8 +162,6 @@ def _unowned(live: Live, batch: BatchView, now: float) -> Repair:
             delete_job=live.kube_job is not None,
             end=(reason, message),
         )
-    if live.kube_job is None and not live.pods:
-        return Repair(resume=True)
     if problem is not None and problem != (batch.reason, batch.message):
         return Repair(explain=problem)
     return Repair()

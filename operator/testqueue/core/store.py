@@ -8,12 +8,13 @@ resourceVersion of an object wins, whichever way it came.
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_left, insort
+import math
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from qgjob.api import lifecycle
-from testqueue.core.model import BatchView, Group, JobView, Key, KubeJobView, PodView, TargetView
+from testqueue.core.model import BatchView, Entry, Group, JobView, Key, KubeJobView, PodView, TargetView
 from testqueue.core.order import score
 
 if TYPE_CHECKING:
@@ -101,34 +102,45 @@ class Table(Generic[V]):
 #: A waiting TestJob's place in its group: its score, then its name, so that the order is total.
 Place = tuple[float, str]
 
+#: From so many newcomers on, sorting (which finds the sorted run) is cheaper than inserting one by one.
+_MANY: Final = 32
+
 
 class Line:
     """The TestJobs of one group that may run now, first one first."""
 
     def __init__(self) -> None:
         self._places: list[Place] = []
+        #: Counts up with each change, so that a reader can tell whether it has seen this state.
+        self.changes = 0
 
     def __len__(self) -> int:
         return len(self._places)
 
-    @property
-    def head(self) -> float:
-        """The lowest score, which is the group's urgency."""
-        return self._places[0][0]
+    def score(self, index: int) -> float:
+        """The score of the TestJob at that place; the first one's is the group's urgency."""
+        return self._places[index][0]
 
-    def names(self, most: int, up_to: float) -> list[str]:
-        """The first TestJobs, at most so many, whose score is not above `up_to`; the head always."""
-        first = self._places[:most]
-        return [name for index, (place, name) in enumerate(first) if index == 0 or place <= up_to]
+    def names(self, start: int, most: int, up_to: float) -> list[str]:
+        """The TestJobs from place `start` on, at most so many, whose score is not above `up_to`; one at least."""
+        end = max(bisect_right(self._places, up_to, key=lambda place: place[0]), start + 1)
+        return [name for _, name in self._places[start : min(end, start + most)]]
 
-    def add(self, place: Place) -> None:
-        """One more; its place never changes."""
-        insort(self._places, place)
+    def add(self, places: Sequence[Place]) -> None:
+        """Some more; a place never changes."""
+        self.changes += 1
+        if len(places) < _MANY:
+            for place in places:
+                insort(self._places, place)
+        else:
+            self._places += places
+            self._places.sort()
 
     def discard(self, place: Place) -> None:
         """It waits no more."""
         index = bisect_left(self._places, place)
         if index < len(self._places) and self._places[index] == place:
+            self.changes += 1
             del self._places[index]
 
 
@@ -155,20 +167,31 @@ class Store:
         self._claimed: defaultdict[Key, set[Key]] = defaultdict(set)
         self._live: defaultdict[Key, set[Key]] = defaultdict(set)
         self._ended: defaultdict[Group, set[Key]] = defaultdict(set)
+        self._last_ended: dict[Group, Key] = {}
+        self._named: defaultdict[Key, dict[Key, Entry]] = defaultdict(dict)
         self._pods_of: defaultdict[Key, set[Key]] = defaultdict(set)
         self._waiting: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self._urgent: set[Key] = set()
 
     def advance(self, now: float) -> None:
         """Put the TestJobs whose time has come into their lines."""
+        ready: defaultdict[Group, list[Place]] = defaultdict(list)
         while self._later and self._later[0][0] <= now:
             _, key = heapq.heappop(self._later)
             job = self.jobs.get(key)
-            if job is not None and _waits(job) and key not in self._places:
-                if job.due <= now:
-                    self._enqueue(job)
-                else:
-                    heapq.heappush(self._later, (job.due, key))
+            if job is None or key in self._places or not self._may_queue(job):
+                continue
+            if job.due <= now:
+                place = (score(job, self.ageing_seconds), job.name)
+                self._places[key] = (job.group, place)
+                ready[job.group].append(place)
+            else:
+                heapq.heappush(self._later, (job.due, key))
+        for group, places in ready.items():
+            if group not in self._lines:
+                self._lines[group] = Line()
+                self._groups[Key(group.namespace, group.target)].add(group)
+            self._lines[group].add(places)
 
     @property
     def next_due(self) -> float | None:
@@ -183,20 +206,29 @@ class Store:
         """Every target, existing or not, that a TestJob waits for now."""
         return [target for target, groups in self._groups.items() if groups]
 
-    def line(self, group: Group) -> Sequence[JobView]:
-        """The TestJobs of a group that may run now, in order."""
+    def line(
+        self, group: Group, *, start: int = 0, most: int | None = None, up_to: float = math.inf
+    ) -> list[JobView]:
+        """The TestJobs of a group that may run now, in order: from place `start` on, at most `most`.
+
+        None but the first has a score above `up_to`.
+        """
         line = self._lines.get(group)
-        names = line.names(len(line), float("inf")) if line else []
+        names = line.names(start, len(line) if most is None else most, up_to) if line else []
         return [job for name in names if (job := self.jobs.get(Key(group.namespace, name)))]
 
     def live_batches(self, target: Key) -> list[BatchView]:
         """The batches of a target that are not over."""
         return [batch for key in self._live.get(target, ()) if (batch := self.batches.get(key))]
 
-    def ended_batches(self, group: Group) -> list[BatchView]:
-        """The batches of a group that are over and not deleted yet, oldest first."""
-        ended = [batch for key in self._ended.get(group, ()) if (batch := self.batches.get(key))]
-        return sorted(ended, key=lambda batch: (batch.finished or batch.created, batch.name))
+    def all_live_batches(self) -> list[BatchView]:
+        """The batches that are not over, whatever their target."""
+        return [batch for keys in self._live.values() for key in keys if (batch := self.batches.get(key))]
+
+    def last_ended_batch(self, group: Group) -> BatchView | None:
+        """The batch of a group that was over last, if there is one and it was not deleted yet."""
+        key = self._last_ended.get(group)
+        return self.batches.get(key) if key else None
 
     def claimed(self, batch: Key) -> list[JobView]:
         """The TestJobs, Scheduled or Running, that say they belong to a batch."""
@@ -231,7 +263,7 @@ class Store:
             return
         if _waits(new):
             self._waiting[new.namespace, new.target, new.priority] += 1
-            if not new.cancel:
+            if self._may_queue(new):
                 heapq.heappush(self._later, (new.due, new.key))
         elif new.phase in lifecycle.CLAIMED:
             self._claimed[Key(new.namespace, new.batch)].add(new.key)
@@ -245,6 +277,9 @@ class Store:
             self._waiting[old.namespace, old.target, old.priority] -= 1
         if old.phase in lifecycle.CLAIMED:
             _discard(self._claimed, Key(old.namespace, old.batch), key)
+        self._leave_line(key)
+
+    def _leave_line(self, key: Key) -> None:
         if place := self._places.pop(key, None):
             group, spot = place
             line = self._lines[group]
@@ -253,25 +288,61 @@ class Store:
                 del self._lines[group]
                 _discard(self._groups, Key(group.namespace, group.target), group)
 
-    def _enqueue(self, job: JobView) -> None:
-        group = job.group
-        place = (score(job, self.ageing_seconds), job.name)
-        self._places[job.key] = (group, place)
-        if group not in self._lines:
-            self._lines[group] = Line()
-            self._groups[Key(group.namespace, group.target)].add(group)
-        self._lines[group].add(place)
+    def _may_queue(self, job: JobView) -> bool:
+        """Whether it may stand in its line once it is due: it waits, and no batch is about to claim it."""
+        if job.cancel or not _waits(job):
+            return False
+        wanted = Entry(job.name, job.uid, job.attempt + 1)
+        return wanted not in self._named.get(job.key, {}).values()
 
     def _batch_changed(self, old: BatchView | None, new: BatchView | None) -> None:
-        if old is not None:
-            _discard(self._live, Key(old.namespace, old.target), old.key)
+        if old is not None and old.over:
             _discard(self._ended, old.group, old.key)
-        if new is not None:
-            if new.over:
-                self._ended[new.group].add(new.key)
-            else:
-                self._live[Key(new.namespace, new.target)].add(new.key)
+        elif old is not None:
+            _discard(self._live, Key(old.namespace, old.target), old.key)
+        if new is not None and new.over:
+            self._ended[new.group].add(new.key)
+        elif new is not None:
+            self._live[Key(new.namespace, new.target)].add(new.key)
+        if old is not None and old.over:
+            self._find_last_ended(old.group)
+        if new is not None and new.over:
+            self._find_last_ended(new.group)
+        self._name_jobs(old, new)
         self._on_batch(old, new)
+
+    def _find_last_ended(self, group: Group) -> None:
+        ended = [batch for key in self._ended.get(group, ()) if (batch := self.batches.get(key))]
+        if ended:
+            last = max(ended, key=lambda batch: (batch.finished or batch.created, batch.name))
+            self._last_ended[group] = last.key
+        else:
+            self._last_ended.pop(group, None)
+
+    def _name_jobs(self, old: BatchView | None, new: BatchView | None) -> None:
+        """What a batch names is its, claimed or not, until its runner has taken it: not for a second batch."""
+        before = set(old.entries) if old is not None and _is_being_made(old) else set()
+        after = set(new.entries) if new is not None and _is_being_made(new) else set()
+        if before == after:
+            return
+        view = new or old
+        batch = view.key
+        for entry in before - after:
+            key = Key(view.namespace, entry.name)
+            named = self._named.get(key, {})
+            if named.get(batch) == entry:
+                del named[batch]
+                if not named:
+                    self._named.pop(key, None)
+            job = self.jobs.get(key)
+            if job is not None and key not in self._places and self._may_queue(job):
+                heapq.heappush(self._later, (job.due, key))
+        for entry in after - before:
+            key = Key(view.namespace, entry.name)
+            self._named[key][batch] = entry
+            job = self.jobs.get(key)
+            if job is not None and not self._may_queue(job):
+                self._leave_line(key)
 
     def _pod_changed(self, old: PodView | None, new: PodView | None) -> None:
         if old is not None:
@@ -282,6 +353,10 @@ class Store:
 
 def _waits(job: JobView) -> bool:
     return job.phase in lifecycle.WAITING
+
+
+def _is_being_made(batch: BatchView) -> bool:
+    return not batch.over and not batch.pod
 
 
 def _is_urgent(job: JobView) -> bool:

@@ -37,15 +37,15 @@ _FRUITLESS_WATCHES: Final = 5
 class Sink(Protocol[T]):
     """What a reflector feeds. Called from the event loop; must not block."""
 
-    def replace(self, objects: list[T]) -> None:
-        """These are all there are now."""
+    def replace(self, views: list[T], version: int) -> None:
+        """These were all there are at that resourceVersion."""
         ...
 
-    def apply(self, view: T) -> None:
+    def apply(self, view: T) -> object:
         """This one was added or changed."""
         ...
 
-    def remove(self, view: T) -> None:
+    def remove(self, view: T) -> object:
         """This one was deleted, or left the selection; its content may be older than that."""
         ...
 
@@ -121,7 +121,7 @@ class Reflector(Generic[T]):
             raise
         self._version = version
         self._on_list()
-        self._sink.replace(views)
+        self._sink.replace(views, int(version))
         self.synced.set()
 
     async def _watch(self) -> None:

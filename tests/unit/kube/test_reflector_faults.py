@@ -28,7 +28,7 @@ class Copy:
         self.replaced = 0
         self._changed = asyncio.Event()
 
-    def replace(self, objects: list[tuple[str, str]]) -> None:
+    def replace(self, objects: list[tuple[str, str]], version: int) -> None:
         self.objects = dict(objects)
         self.replaced += 1
         self._changed.set()

@@ -1,0 +1,135 @@
+"""Reads and guarded writes of single objects, whose answers go into the store at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qgjob.api import lifecycle
+from qgjob.api.constants import BATCH_LABEL, TEST_BATCHES, TEST_JOBS, TEST_TARGETS
+from testqueue.core.model import BatchView, JobView, Key, KubeJobView, PodView, TargetView
+from testqueue.kube.errors import ApiError
+from testqueue.kube.paths import collection, item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from testqueue.core.store import Store
+    from testqueue.kube.session import ApiSession, Object
+
+
+class Objects:
+    """The cluster's objects as this operator reads and writes them.
+
+    Reads go to the API server, not to the cache. `guard` runs before each write, and raises when this replica
+    does not lead. A write raises ApiError (409 where its precondition failed) or Unreachable.
+    """
+
+    def __init__(self, session: ApiSession, store: Store, guard: Callable[[], None]) -> None:
+        self._session = session
+        self._store = store
+        self._guard = guard
+
+    async def job(self, key: Key) -> Object | None:
+        """A TestJob, if it exists."""
+        return await self._get(item(TEST_JOBS, *key))
+
+    async def batch(self, key: Key) -> BatchView | None:
+        """A TestBatch, if it exists."""
+        found = await self._get(item(TEST_BATCHES, *key))
+        return self._took_batch(found) if found else None
+
+    async def kube_job(self, key: Key) -> KubeJobView | None:
+        """A batch's Kubernetes Job, if it exists."""
+        found = await self._get(item("jobs", *key))
+        return KubeJobView.from_object(found) if found else None
+
+    async def pods_of(self, batch: Key) -> list[PodView]:
+        """The pods that carry a batch's label."""
+        selector = f"{BATCH_LABEL}={batch.name}"
+        found = await self._session.items(collection("pods", batch.namespace), label_selector=selector)
+        return [PodView.from_object(pod) for pod in found]
+
+    async def jobs_of(self, batch: Key) -> list[Object]:
+        """The TestJobs that say they belong, or last belonged, to a batch."""
+        return await self._session.items(
+            collection(TEST_JOBS, batch.namespace), field_selector=f"status.batch={batch.name}"
+        )
+
+    async def change_job(self, job: Object, changes: lifecycle.Changes) -> Object:
+        """Patch a TestJob's status; holds only for the version of `job`."""
+        meta = job["metadata"]
+        answer = await self._session.patch(
+            item(TEST_JOBS, meta["namespace"], meta["name"], "status"),
+            lifecycle.merge_patch(meta["resourceVersion"], changes),
+            guard=self._guard,
+        )
+        self._store.jobs.apply(JobView.from_object(answer))
+        return answer
+
+    async def change_viewed_job(self, job: JobView, changes: lifecycle.Changes) -> None:
+        """The same from a cached view."""
+        patch = lifecycle.merge_patch(str(job.version), changes)
+        answer = await self._session.patch(
+            item(TEST_JOBS, job.namespace, job.name, "status"), patch, guard=self._guard
+        )
+        self._store.jobs.apply(JobView.from_object(answer))
+
+    async def create_batch(self, namespace: str, body: Object) -> BatchView:
+        """Create a TestBatch."""
+        answer = await self._session.create(collection(TEST_BATCHES, namespace), body, guard=self._guard)
+        return self._took_batch(answer)
+
+    async def change_batch(self, batch: BatchView, status: Mapping[str, Any]) -> BatchView:
+        """Patch a TestBatch's status; holds only for the version of `batch`."""
+        answer = await self._session.patch(
+            item(TEST_BATCHES, batch.namespace, batch.name, "status"),
+            {"metadata": {"resourceVersion": str(batch.version), "uid": batch.uid}, "status": dict(status)},
+            guard=self._guard,
+        )
+        return self._took_batch(answer)
+
+    async def change_target(self, target: TargetView, status: Mapping[str, Any]) -> TargetView:
+        """Patch a TestTarget's status; holds only for the version of `target`."""
+        answer = await self._session.patch(
+            item(TEST_TARGETS, target.namespace, target.name, "status"),
+            {"metadata": {"resourceVersion": str(target.version), "uid": target.uid}, "status": dict(status)},
+            guard=self._guard,
+        )
+        view = TargetView.from_object(answer)
+        self._store.targets.apply(view)
+        return view
+
+    async def create_kube_job(self, namespace: str, body: Object) -> None:
+        """Create a batch's Kubernetes Job; that it exists already is success."""
+        try:
+            answer = await self._session.create(collection("jobs", namespace), body, guard=self._guard)
+        except ApiError as error:
+            if not error.already_exists:
+                raise
+        else:
+            self._store.kube_jobs.apply(KubeJobView.from_object(answer))
+
+    async def delete(self, plural: str, key: Key, uid: str, version: int | None = None) -> None:
+        """Delete exactly that object, and in the background what it owns; that it is gone already is success."""
+        preconditions = {"uid": uid}
+        if version is not None:
+            preconditions["resourceVersion"] = str(version)
+        options = {"preconditions": preconditions, "propagationPolicy": "Background"}
+        try:
+            await self._session.delete(item(plural, *key), options, guard=self._guard)
+        except ApiError as error:
+            if not error.is_not_found:
+                raise
+
+    async def _get(self, path: str) -> Object | None:
+        try:
+            return await self._session.get(path)
+        except ApiError as error:
+            if error.is_not_found:
+                return None
+            raise
+
+    def _took_batch(self, obj: Object) -> BatchView:
+        view = BatchView.from_object(obj)
+        self._store.batches.apply(view)
+        return view

@@ -1,0 +1,116 @@
+"""What a namespace with a TestTarget needs: the runners' service account, bound to the runners' ClusterRole.
+
+A runner gets the rights of that ClusterRole in its own namespace only. The operator may bind this one ClusterRole
+and nothing else, so it can't give out more than that.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from qgjob.api import lifecycle
+from qgjob.api.constants import RUNNER_ACCOUNT, RUNNER_CLUSTER_ROLE, TEST_TARGETS
+from testqueue.kube.errors import ApiError
+from testqueue.kube.paths import collection, item
+from testqueue.logs import about
+from testqueue.pods import MANAGED_BY_LABEL, MANAGER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testqueue.kube.session import ApiSession, Object
+
+logger = logging.getLogger(__name__)
+READY: Final = "Ready"
+
+
+class Provisioning:
+    """Sets a target's namespace up, and says in the target's Ready condition how that went."""
+
+    def __init__(self, session: ApiSession, guard: Callable[[], None]) -> None:
+        """`guard` runs before each write, and raises when this replica does not lead."""
+        self._session = session
+        self._guard = guard
+        self._ready: set[str] = set()
+
+    async def serve(self, target: Object) -> None:
+        """Bring about what the target's namespace lacks; write the condition where it changes."""
+        meta = target["metadata"]
+        namespace: str = meta["namespace"]
+        try:
+            await self._set_up(namespace)
+        except ApiError as error:
+            logger.warning("setting up: %s", error, extra=about(namespace=namespace, target=meta["name"]))
+            condition = _condition(False, "SetupFailed", str(error))
+        else:
+            condition = _condition(True, "Ready", "")
+        await self._write(target, condition)
+
+    def forget(self) -> None:
+        """Look at every namespace again, for someone may have removed something."""
+        self._ready.clear()
+
+    async def _set_up(self, namespace: str) -> None:
+        if namespace in self._ready:
+            return
+        labels = {MANAGED_BY_LABEL: MANAGER}
+        await self._ensure(
+            "serviceaccounts",
+            namespace,
+            {
+                "apiVersion": "v1",
+                "kind": "ServiceAccount",
+                "metadata": {"name": RUNNER_ACCOUNT, "labels": labels},
+            },
+        )
+        await self._ensure(
+            "rolebindings",
+            namespace,
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": RUNNER_ACCOUNT, "labels": labels},
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io",
+                    "kind": "ClusterRole",
+                    "name": RUNNER_CLUSTER_ROLE,
+                },
+                "subjects": [{"kind": "ServiceAccount", "name": RUNNER_ACCOUNT, "namespace": namespace}],
+            },
+        )
+        self._ready.add(namespace)
+
+    async def _ensure(self, plural: str, namespace: str, body: Object) -> None:
+        """Create it where it is missing; one that is there already is its owner's affair."""
+        try:
+            await self._session.create(collection(plural, namespace), body, guard=self._guard)
+        except ApiError as error:
+            if not error.already_exists:
+                raise
+
+    async def _write(self, target: Object, condition: dict[str, Any]) -> None:
+        meta, status = target["metadata"], target.get("status") or {}
+        old = next((each for each in status.get("conditions") or () if each["type"] == READY), None)
+        if old is not None and all(old.get(key) == condition[key] for key in ("status", "reason", "message")):
+            return
+        try:
+            await self._session.patch(
+                item(TEST_TARGETS, meta["namespace"], meta["name"], "status"),
+                {"status": {"conditions": [condition], "observedGeneration": meta.get("generation", 0)}},
+                guard=self._guard,
+            )
+        except ApiError as error:
+            if not error.is_not_found:
+                raise
+
+
+def _condition(ready: bool, reason: str, message: str) -> dict[str, Any]:
+    return {
+        "type": READY,
+        "status": "True" if ready else "False",
+        "reason": reason,
+        "message": lifecycle.clip(message),
+        "lastTransitionTime": lifecycle.timestamp(datetime.now(UTC)),
+    }

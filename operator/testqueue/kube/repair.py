@@ -1,0 +1,157 @@
+"""Live looks at odd batches, and the repairs that the core decides on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from qgjob.api import lifecycle
+from qgjob.api.lifecycle import Result, RetryPolicy
+from testqueue.core.model import JobView, Key
+from testqueue.core.nominate import ORPHAN_START_SECONDS
+from testqueue.core.recovery import FENCE_MARGIN_SECONDS, Live, Release, ReleaseJob, Repair, decide
+from testqueue.kube.errors import ApiError
+from testqueue.logs import about
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from testqueue.core.model import BatchView, TargetView
+    from testqueue.core.plan import Planner
+    from testqueue.core.store import Store
+    from testqueue.kube.objects import Objects
+    from testqueue.kube.session import Object
+
+logger = logging.getLogger(__name__)
+#: For a batch whose target was deleted: TestTarget.spec.timeouts' default.
+_FENCE_SECONDS: Final = 60.0
+
+
+class Repairs:
+    """Looks at one batch at a time, live, and does what core.recovery says."""
+
+    def __init__(self, objects: Objects, store: Store, planner: Planner, clock: Callable[[], float]) -> None:
+        """`clock` tells seconds since the epoch."""
+        self._objects = objects
+        self._store = store
+        self._planner = planner
+        self._clock = clock
+        self._absent_since: dict[Key, float] = {}
+
+    async def check(self, key: Key, why: str) -> None:
+        """One live look. Conflicts mean that something moved: the next look sees it."""
+        batch = await self._objects.batch(key)
+        # The TestJobs come last: what a runner has written by the time its pod is seen ended is then in them.
+        pods, kube_job = await asyncio.gather(self._objects.pods_of(key), self._objects.kube_job(key))
+        jobs = {job["metadata"]["name"]: job for job in await self._objects.jobs_of(key)}
+        target = self._target(key, batch, jobs)
+        now = self._clock()
+        live = Live(
+            batch=batch,
+            jobs=tuple(JobView.from_object(job) for job in jobs.values()),
+            pods=tuple(pods),
+            kube_job=kube_job,
+            first_absent=self._absent_since.get(key),
+            fence_seconds=target.fence_seconds if target else _FENCE_SECONDS,
+            start_seconds=target.start_seconds if target else ORPHAN_START_SECONDS,
+        )
+        repair = decide(live, now)
+        self._remember(key, repair, now)
+        policy = target.retry if target else RetryPolicy()
+        context = about(namespace=key.namespace, batch=key.name)
+        if repair.end or repair.release:
+            logger.info(
+                "repairing: %s (%d released%s)",
+                why,
+                len(repair.release),
+                f", {repair.end[0]}" if repair.end else "",
+                extra=context,
+            )
+        try:
+            await self._carry_out(repair, batch, jobs, policy, live)
+        except ApiError as error:
+            if not error.is_conflict:
+                raise
+            logger.debug("the repair met another change: %s", error, extra=context)
+
+    async def _carry_out(
+        self,
+        repair: Repair,
+        batch: BatchView | None,
+        jobs: dict[str, Object],
+        policy: RetryPolicy,
+        live: Live,
+    ) -> None:
+        if repair.delete_job and live.kube_job is not None:
+            await self._objects.delete("jobs", live.kube_job.key, live.kube_job.uid)
+        await asyncio.gather(*(self._release(each, jobs[each.job.name], policy) for each in repair.release))
+        if batch is not None and repair.explain is not None:
+            await self._explain(batch, jobs, *repair.explain)
+        if batch is not None and repair.end is not None:
+            await self._end(batch, repair)
+
+    async def _release(self, step: ReleaseJob, job: Object, policy: RetryPolicy) -> None:
+        changes = _release_changes(step.how, step, job, policy, self._clock())
+        try:
+            await self._objects.change_job(job, changes)
+        except ApiError as error:
+            if not (error.is_conflict or error.is_not_found):
+                raise
+
+    async def _end(self, batch: BatchView, repair: Repair) -> None:
+        reason, message = repair.end or ("", "")
+        charged = sum(step.how == "charge" for step in repair.release)
+        status: dict[str, Any] = {
+            "phase": "Failed",
+            "open": False,
+            "finishTime": lifecycle.timestamp(_moment(self._clock())),
+            "infrastructure": charged,
+            "total": charged,
+            "givenBack": len(repair.release) - charged,
+            "reason": reason,
+            "message": lifecycle.clip(message),
+        }
+        await self._objects.change_batch(batch, status)
+
+    async def _explain(self, batch: BatchView, jobs: dict[str, Object], reason: str, message: str) -> None:
+        """Say why it does not start, once per change; in the TestJobs too, where people look first."""
+        text = lifecycle.clip(message)
+        await self._objects.change_batch(batch, {"reason": reason, "message": text})
+        for job in jobs.values():
+            status = job.get("status") or {}
+            if lifecycle.get(status, "phase") == lifecycle.SCHEDULED and status.get("reason") != reason:
+                await self._objects.change_job(job, {"reason": reason, "message": text})
+
+    def _target(self, key: Key, batch: BatchView | None, jobs: dict[str, Object]) -> TargetView | None:
+        if batch is not None:
+            return self._store.targets.get(Key(key.namespace, batch.target))
+        for job in jobs.values():
+            return self._store.targets.get(Key(key.namespace, job["spec"]["target"]))
+        return None
+
+    def _remember(self, key: Key, repair: Repair, now: float) -> None:
+        if repair.absent:
+            self._absent_since.setdefault(key, now)
+        else:
+            self._absent_since.pop(key, None)
+        if repair.gone:
+            self._planner.mark_gone(key)
+        self._planner.check_again(key, now + min(repair.again, FENCE_MARGIN_SECONDS))
+
+
+def _release_changes(
+    how: Release, step: ReleaseJob, job: Object, policy: RetryPolicy, now: float
+) -> lifecycle.Changes:
+    status, spec, moment = job.get("status") or {}, job["spec"], _moment(now)
+    if spec.get("cancel", False):
+        return lifecycle.cancel(status, moment)
+    if how == "give_back":
+        return lifecycle.give_back(status)
+    result = Result("infrastructure", message=step.message, reason=step.reason)
+    return lifecycle.finish(status, result, policy, spec.get("maxRetries", 3), moment)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

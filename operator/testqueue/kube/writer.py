@@ -1,0 +1,145 @@
+"""Carries the planner's actions out. An action that fails is logged and planned again; it never stops the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from qgjob.api import lifecycle
+from testqueue.core.actions import (
+    Action,
+    CancelJob,
+    CheckBatch,
+    CreateBatch,
+    ExplainJob,
+    ReplayJob,
+    ResumeBatch,
+    UpdateTarget,
+)
+from testqueue.core.model import DeviceLease, JobView, Key
+from testqueue.kube.errors import ApiError, NotLeaderError, Unreachable
+from testqueue.logs import about
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from testqueue.kube.creation import BatchCreation
+    from testqueue.kube.objects import Objects
+    from testqueue.kube.repair import Repairs
+    from testqueue.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+
+
+class Writer:
+    """Runs the actions of one pass side by side."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        creation: BatchCreation,
+        repairs: Repairs,
+        *,
+        metrics: Metrics,
+        concurrency: asyncio.Semaphore,
+        clock: Callable[[], float],
+    ) -> None:
+        """`concurrency` bounds the requests at once; `clock` tells seconds since the epoch."""
+        self._objects = objects
+        self._creation = creation
+        self._repairs = repairs
+        self._metrics = metrics
+        self._concurrency = concurrency
+        self._clock = clock
+
+    async def run(self, actions: Sequence[Action]) -> bool:
+        """Carry them out; tell whether all succeeded."""
+        return all(await asyncio.gather(*(self._run_one(action) for action in actions)))
+
+    async def _run_one(self, action: Action) -> bool:
+        kind = type(action).__name__
+        self._metrics.actions.labels(action=kind).inc()
+        try:
+            await self._dispatch(action)
+        except ApiError as error:
+            if error.is_conflict or error.is_not_found:
+                logger.debug("%s met another change: %s", kind, error)
+                return True
+            logger.warning("%s: %s", kind, error)
+        except Unreachable as error:
+            # It may have been carried out; the watch or the next live look will tell.
+            logger.warning("%s: %s", kind, error)
+        except NotLeaderError:
+            logger.debug("%s: not leading any more", kind)
+        else:
+            return True
+        self._metrics.action_failures.labels(action=kind).inc()
+        return False
+
+    async def _dispatch(self, action: Action) -> None:
+        match action:
+            case UpdateTarget():
+                await self._update_target(action)
+            case CreateBatch():
+                await self._create(action)
+            case ResumeBatch(batch):
+                await self._creation.resume(batch)
+            case CheckBatch(key, why):
+                await self._repairs.check(key, why)
+            case CancelJob(job):
+                await self._change_live(job, lambda status, _: lifecycle.cancel(status, self._now()))
+            case ReplayJob(job):
+                await self._change_live(
+                    job, lambda status, spec: lifecycle.replay(status, spec.get("replays", 0), self._now())
+                )
+            case ExplainJob(job, reason, message):
+                async with self._concurrency:
+                    await self._objects.change_viewed_job(
+                        job, {"reason": reason, "message": lifecycle.clip(message)}
+                    )
+
+    async def _update_target(self, action: UpdateTarget) -> None:
+        target = action.target
+        status: dict[str, Any] = {
+            "slots": action.counts.slots,
+            "running": action.counts.running,
+            "waiting": action.counts.waiting,
+            "devices": [_device_status(lease) for lease in action.leases],
+        }
+        if target.has_devices or not action.batches:
+            await self._objects.change_target(target, status)
+        # Without devices there is nothing to lease: the counts follow with the next report.
+        await asyncio.gather(*(self._run_one(batch) for batch in action.batches))
+
+    async def _create(self, action: CreateBatch) -> None:
+        context = about(namespace=action.namespace, batch=action.name, target=action.target.name)
+        won = await self._creation.create(action)
+        now = self._clock()
+        labels = {"namespace": action.namespace, "target": action.target.name}
+        for job in won:
+            self._metrics.waiting_seconds.labels(**labels).observe(max(now - max(job.queued, job.due), 0.0))
+        logger.info("batch of %d TestJobs of app version %s", len(won), action.app_version_id, extra=context)
+
+    async def _change_live(
+        self, job: JobView, change: Callable[[dict[str, Any], dict[str, Any]], lifecycle.Changes]
+    ) -> None:
+        async with self._concurrency:
+            live = await self._objects.job(Key(job.namespace, job.name))
+            if live is None or live["metadata"]["uid"] != job.uid:
+                return
+            try:
+                changes = change(live.get("status") or {}, live["spec"])
+            except lifecycle.TransitionError:
+                return  # it has moved on since it was planned
+            await self._objects.change_job(live, changes)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _device_status(lease: DeviceLease) -> dict[str, Any]:
+    if not lease.batch:
+        return {"name": lease.name, "state": "Free", "batch": ""}
+    return {"name": lease.name, "state": "Busy", "batch": lease.batch, "since": lease.since}
