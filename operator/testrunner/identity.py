@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from qgjob.api.constants import LOCAL_POD_PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from uuid import UUID
@@ -26,4 +28,4 @@ class Pod:
         if uid and name:
             return cls(uid, name)
         made_up = new_uuid()
-        return cls(str(made_up), f"local-{made_up.hex[:12]}")
+        return cls(str(made_up), f"{LOCAL_POD_PREFIX}{made_up.hex[:12]}")

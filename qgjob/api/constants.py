@@ -26,3 +26,6 @@ MAX_MESSAGE_BYTES: Final = 1024
 
 #: TestJobs in one TestBatch at most: CEL over lists needs a bound, and a batch is one object of limited size.
 MAX_BATCH_TESTS: Final = 1000
+
+#: How the made-up pod name begins of a runner that was started by hand, outside of the cluster.
+LOCAL_POD_PREFIX: Final = "local-"

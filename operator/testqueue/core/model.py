@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from qgjob.api import lifecycle
-from qgjob.api.constants import BATCH_LABEL
+from qgjob.api.constants import BATCH_LABEL, LOCAL_POD_PREFIX
 from qgjob.api.lifecycle import RetryPolicy
 
 Object = dict[str, Any]
@@ -145,6 +145,7 @@ class BatchView:
     created: float
     phase: str
     pod: str
+    pod_name: str
     open: bool
     started: float | None
     finished: float | None
@@ -169,6 +170,11 @@ class BatchView:
         return self.phase in BATCH_OVER
 
     @property
+    def local(self) -> bool:
+        """Whether a runner outside of the cluster has it, whose process is in no pod that could be seen."""
+        return self.pod_name.startswith(LOCAL_POD_PREFIX)
+
+    @property
     def tests_run(self) -> bool:
         """Whether any of its tests came to run; else it failed as a whole, at its start or its install."""
         return self.install_seconds is not None
@@ -189,6 +195,7 @@ class BatchView:
             created=_seconds(meta["creationTimestamp"]) or 0.0,
             phase=status.get("phase") or "Pending",
             pod=status.get("pod") or "",
+            pod_name=status.get("podName") or "",
             open=status.get("open", True),
             started=_seconds(status.get("startTime")),
             finished=_seconds(status.get("finishTime")),
@@ -242,6 +249,7 @@ class TargetView:
     target_seconds: float
     retry: RetryPolicy
     start_seconds: float
+    batch_seconds: float
     fence_seconds: float
     leases: tuple[DeviceLease, ...]
     counts: TargetCounts
@@ -280,6 +288,7 @@ class TargetView:
             target_seconds=batch.get("targetSeconds", 120),
             retry=RetryPolicy.from_target_spec(spec),
             start_seconds=timeouts.get("startSeconds", 300),
+            batch_seconds=timeouts.get("installSeconds", 300) + timeouts.get("batchSeconds", 7200),
             fence_seconds=timeouts.get("fenceSeconds", 60),
             leases=tuple(
                 DeviceLease(device["name"], device.get("batch") or "", device.get("since"))

@@ -45,6 +45,12 @@ def oddity(store: Store, batch: BatchView, now: float) -> str:
     pods = store.pods_of(batch.key)
     if pods and all(pod.terminated for pod in pods):
         return "its pod ended before it did"
+    if batch.local:
+        return (
+            "its runner is outside of the cluster"
+            if now > batch.created + _start_seconds(store, batch)
+            else ""
+        )
     if batch.pod and not any(pod.uid == batch.pod for pod in pods):
         return "its pod is gone"
     if batch.pod:

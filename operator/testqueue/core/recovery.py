@@ -30,7 +30,8 @@ class Live:
     """A batch and what belongs to it, read live. `batch` None: it does not exist.
 
     `first_absent`: since when (seconds since the epoch) this operator has not seen the pod that owns the batch,
-    or None when this is the first time. `fence_seconds` and `start_seconds` are the target's.
+    or None when this is the first time. The seconds are the target's; `batch_seconds` holds
+    for install and tests together.
     """
 
     batch: BatchView | None
@@ -40,6 +41,7 @@ class Live:
     first_absent: float | None
     fence_seconds: float
     start_seconds: float
+    batch_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ def _owned(live: Live, batch: BatchView, now: float) -> Repair:
     owner = _owner(live, batch)
     if owner is not None and not owner.terminated:
         return Repair()
+    if batch.local and now < (batch.started or batch.created) + live.batch_seconds:
+        return Repair()  # there is no pod to look for: it is trusted for as long as a batch may take
     if owner is not None:
         reason = "Evicted" if owner.evicted else (owner.problem or "RunnerLost")
         message = owner.message or "the runner's pod ended before the batch did"

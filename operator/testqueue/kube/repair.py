@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from testqueue.kube.session import Object
 
 logger = logging.getLogger(__name__)
-#: For a batch whose target was deleted: TestTarget.spec.timeouts' default.
+#: For a batch whose target was deleted: TestTarget.spec.timeouts' defaults.
 _FENCE_SECONDS: Final = 60.0
+_BATCH_SECONDS: Final = 7500.0
 
 
 class Repairs:
@@ -56,6 +57,7 @@ class Repairs:
             first_absent=self._absent_since.get(key),
             fence_seconds=target.fence_seconds if target else _FENCE_SECONDS,
             start_seconds=target.start_seconds if target else ORPHAN_START_SECONDS,
+            batch_seconds=target.batch_seconds if target else _BATCH_SECONDS,
         )
         repair = decide(live, now)
         self._remember(key, repair, now)
