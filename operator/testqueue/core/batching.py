@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from testqueue.core.order import score
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,16 +12,13 @@ if TYPE_CHECKING:
     from testqueue.core.model import JobView, TargetView
 
 
-def ride(line: Sequence[JobView], next_head: float | None, ageing_seconds: float) -> Sequence[JobView]:
-    """The TestJobs of a group that may go now, before the next group's first one.
+def last_rider(next_head: float | None, ageing_seconds: float) -> float:
+    """The highest score that may ride in a group's batch, where the next group's first TestJob has `next_head`.
 
     One ageing step of patience: a strict order would end batching, and no bound would let one urgent TestJob
     drag its whole group past everybody else.
     """
-    if next_head is None:
-        return line
-    limit = next_head + ageing_seconds
-    return [job for index, job in enumerate(line) if index == 0 or score(job, ageing_seconds) <= limit]
+    return math.inf if next_head is None else next_head + ageing_seconds
 
 
 def share(
@@ -34,8 +29,16 @@ def share(
     Spread over as many slots as make each batch last about `targetSeconds`, its install included; never more
     than maxTests. With one slot free everything that fits rides, since a second batch would only install again.
     """
-    install = estimates.install(target.key)
-    seconds = sum(estimates.test(job) for job in riders)
-    worthwhile = math.ceil(seconds / max(target.target_seconds - install, 1.0))
-    pieces = max(1, min(free_slots, worthwhile, len(riders)))
-    return riders[: min(math.ceil(len(riders) / pieces), target.max_tests)]
+    if not riders:
+        return riders
+    seconds = [estimates.test(job) for job in riders]
+    worthwhile = math.ceil(sum(seconds) / max(target.target_seconds - estimates.install(target.key), 1.0))
+    pieces = max(1, min(free_slots, worthwhile))
+    # The most urgent piece; the others are cut from what is left once the groups have been ranked again.
+    enough = sum(seconds) / pieces
+    count = 1
+    filled = seconds[0]
+    while count < min(len(riders), target.max_tests) and filled + seconds[count] / 2 <= enough:
+        filled += seconds[count]
+        count += 1
+    return riders[:count]

@@ -150,6 +150,7 @@ class BatchView:
     started: float | None
     finished: float | None
     install_seconds: float | None
+    infrastructure: int
     tests: tuple[TestTime, ...]
     reason: str
     message: str
@@ -200,6 +201,7 @@ class BatchView:
             started=_seconds(status.get("startTime")),
             finished=_seconds(status.get("finishTime")),
             install_seconds=status.get("installSeconds"),
+            infrastructure=status.get("infrastructure", 0),
             tests=tuple(
                 TestTime(test["name"], test["outcome"], test.get("seconds", 0.0))
                 for test in status.get("tests") or ()

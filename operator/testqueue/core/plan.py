@@ -8,11 +8,13 @@ keeps only what may be forgotten: when it last nominated or reported what, and t
 
 from __future__ import annotations
 
+import heapq
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from qgjob.api import lifecycle
 from qgjob.api.lifecycle import timestamp
 from testqueue.core.actions import (
     Action,
@@ -24,16 +26,15 @@ from testqueue.core.actions import (
     ResumeBatch,
     UpdateTarget,
 )
-from testqueue.core.batching import ride, share
+from testqueue.core.batching import last_rider, share
 from testqueue.core.estimates import Estimates
 from testqueue.core.model import DeviceLease, DeviceView, Group, Key, TargetCounts
 from testqueue.core.nominate import RECHECK_SECONDS, is_unfinished, oddity
-from testqueue.core.order import score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from testqueue.core.model import BatchView, JobView, TargetView
+    from testqueue.core.model import TargetView
     from testqueue.core.store import Store
 
 #: A target's counts alone are written at most so often: API writes are what to save.
@@ -87,7 +88,8 @@ class Planner:
         store = self._store
         found: list[Action] = []
         suspects: dict[Key, str] = {}
-        for batch in store.batches:
+        claimed = [batch for key in store.claiming_batches() if (batch := store.batches.get(key))]
+        for batch in (*store.all_live_batches(), *(batch for batch in claimed if batch.over)):
             if is_unfinished(store, batch, now):
                 suspects[batch.key] = ""
             elif why := oddity(store, batch, now):
@@ -115,19 +117,21 @@ class Planner:
         live = store.live_batches(target.key)
         held = self._held(target)
         free = [device for device in target.devices if device.name not in held]
-        slots = max(target.slots - len(live), 0)
-        if target.has_devices:
-            slots = min(slots, len(free))
+        # A device that a batch holds which is gone from view counts as one that runs.
+        running = len({*(batch.name for batch in live), *held.values()})
+        slots = len(free) if target.has_devices else target.slots - running
+        if target.has_devices and target.parallelism is not None:
+            slots = min(slots, target.parallelism - running)
         batches, again = self._batches(target, slots, free, now)
         held |= {batch.device.name: batch.name for batch in batches if batch.device}
         leases = self._leases(target, held, now)
         claimed = sum(len(batch.jobs) for batch in batches)
         counts = TargetCounts(
             slots=target.slots,
-            running=len(live) + len(batches),
+            running=running + len(batches),
             waiting=max(store.waiting_at(target.key) - claimed, 0),
         )
-        if leases == target.leases and (counts == target.counts or not batches):
+        if not batches and leases == target.leases:
             if counts == target.counts:
                 return None, again
             due = self._reported.get(target.key, 0.0) + REPORT_SECONDS
@@ -173,25 +177,31 @@ class Planner:
     ) -> tuple[list[CreateBatch], float]:
         store = self._store
         again = math.inf
-        lines: dict[Group, Sequence[JobView]] = {}
-        for group, _ in store.groups(target.key):
+        batches: list[CreateBatch] = []
+        if slots <= 0:
+            return batches, again
+        # Each group's first TestJob that no batch of this pass has yet: its score, and its place in the line.
+        heads: list[tuple[float, Group, int]] = []
+        for group, line in store.groups(target.key):
             hold = self._hold(group, target)
             if hold > now:
                 again = min(again, hold)
-                continue
-            if waiting := [job for job in store.line(group) if not job.cancel]:
-                lines[group] = waiting
-        batches: list[CreateBatch] = []
-        while len(batches) < slots and lines:
-            ranked = sorted(lines, key=lambda group: (self._urgency(lines[group]), group))
-            group = ranked[0]
-            next_head = self._urgency(lines[ranked[1]]) if len(ranked) > 1 else None
-            riders = ride(lines[group], next_head, store.ageing_seconds)
+            else:
+                heads.append((line.score(0), group, 0))
+        heapq.heapify(heads)
+        while len(batches) < slots and heads:
+            _, group, place = heapq.heappop(heads)
+            riders = store.line(
+                group,
+                start=place,
+                most=target.max_tests * (slots - len(batches)),
+                up_to=last_rider(heads[0][0] if heads else None, store.ageing_seconds),
+            )
             jobs = share(riders, target, slots - len(batches), self.estimates)
-            taken = {job.name for job in jobs}
-            lines[group] = [job for job in lines[group] if job.name not in taken]
-            if not lines[group]:
-                del lines[group]
+            place += len(jobs)
+            line = store.waiting_line(group)
+            if place < len(line):
+                heapq.heappush(heads, (line.score(place), group, place))
             batches.append(
                 CreateBatch(
                     target=target,
@@ -203,25 +213,24 @@ class Planner:
             )
         return batches, again
 
-    def _urgency(self, jobs: Sequence[JobView]) -> float:
-        return score(jobs[0], self._store.ageing_seconds)
-
     def _hold(self, group: Group, target: TargetView) -> float:
-        """Until when a group waits because its last batches ended before their first test.
+        """Until when a group waits because its last batch ended before its first test.
 
-        The TestJobs of such a batch carry their own backoff; this one is for the group's others, which would meet
-        the same fault and be charged for it.
+        The TestJobs that were charged for that carry their own backoff; the group's others would meet the same
+        fault and be charged too, so they wait for the first of those. Nothing is held where nobody was charged:
+        an eviction, or a mistake of who submitted.
         """
-        failures = 0
-        last: BatchView | None = None
-        for batch in reversed(self._store.ended_batches(group)):
-            if batch.phase != "Failed" or batch.tests_run:
-                break
-            failures += 1
-            last = last or batch
-        if last is None:
+        last = self._store.last_ended_batch(group)
+        if last is None or last.phase != "Failed" or last.tests_run or not last.infrastructure:
             return 0.0
-        return (last.finished or last.created) + target.retry.delay(failures)
+        charged = [
+            job.due
+            for entry in last.entries
+            if (job := self._store.jobs.get(Key(last.namespace, entry.name)))
+            and job.phase == lifecycle.RETRYING
+            and job.batch == last.name
+        ]
+        return min(charged, default=(last.finished or last.created) + target.retry.delay(1))
 
     def _explanations(self) -> list[Action]:
         found: list[Action] = []

@@ -202,6 +202,10 @@ class Store:
         """The groups of a target with TestJobs that may run now."""
         return [(group, self._lines[group]) for group in self._groups.get(target, ())]
 
+    def waiting_line(self, group: Group) -> Line:
+        """A group's line; an empty one where nobody of it may run now."""
+        return self._lines.get(group) or Line()
+
     def wanted_targets(self) -> list[Key]:
         """Every target, existing or not, that a TestJob waits for now."""
         return [target for target, groups in self._groups.items() if groups]
@@ -325,10 +329,9 @@ class Store:
         after = set(new.entries) if new is not None and _is_being_made(new) else set()
         if before == after:
             return
-        view = new or old
-        batch = view.key
+        batch, namespace = _identity(old, new)
         for entry in before - after:
-            key = Key(view.namespace, entry.name)
+            key = Key(namespace, entry.name)
             named = self._named.get(key, {})
             if named.get(batch) == entry:
                 del named[batch]
@@ -338,7 +341,7 @@ class Store:
             if job is not None and key not in self._places and self._may_queue(job):
                 heapq.heappush(self._later, (job.due, key))
         for entry in after - before:
-            key = Key(view.namespace, entry.name)
+            key = Key(namespace, entry.name)
             self._named[key][batch] = entry
             job = self.jobs.get(key)
             if job is not None and not self._may_queue(job):
@@ -353,6 +356,13 @@ class Store:
 
 def _waits(job: JobView) -> bool:
     return job.phase in lifecycle.WAITING
+
+
+def _identity(old: BatchView | None, new: BatchView | None) -> tuple[Key, str]:
+    view = new or old
+    if view is None:
+        raise ValueError("a change has an old or a new view")
+    return view.key, view.namespace
 
 
 def _is_being_made(batch: BatchView) -> bool:
