@@ -69,7 +69,7 @@ class World:
     def claim(self, job: str, batch: str) -> Object:
         """Claim a TestJob for a batch, as the operator does."""
         live = self.client.get(TEST_JOBS, job)
-        changes = lifecycle.claim(live.get("status", {}), batch)
+        changes = lifecycle.claim(live.get("status", {}), batch, live["spec"].get("replays", 0))
         return self._patch_status(TEST_JOBS, live, changes)
 
     def append(self, batch: str, *jobs: Object) -> Object:
