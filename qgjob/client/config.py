@@ -244,7 +244,8 @@ def _by_kubernetes_package(path: str | None, context: str) -> tuple[Credentials,
             )
         except Exception as error:
             raise ConfigError(f"the login of context {context!r} failed: {error}") from error
-        header: str | None = settings.api_key.get("authorization")
+        # The package's older versions keep it under the alias.
+        header: str | None = settings.get_api_key_with_prefix("BearerToken", alias="authorization")
         return header
 
     credentials = HookCredentials(read)

@@ -40,10 +40,10 @@ def running(job: Object, batch: str = "tb-1") -> Object:
     return with_status(job, lifecycle.start(job["status"], f"{batch}-pod", NOW - timedelta(seconds=20)))
 
 
-def ended(job: Object, outcome: lifecycle.OutcomeName, message: str = "", **result: Any) -> Object:
+def ended(job: Object, outcome: lifecycle.OutcomeName, message: str = "", **more: Any) -> Object:
     """It runs once more, and this comes of it."""
     job = running(job)
-    result = lifecycle.Result(outcome, message, **result)
+    result = lifecycle.Result(outcome, message, **more)
     return with_status(job, lifecycle.finish(job["status"], result, POLICY, job["spec"]["maxRetries"], NOW))
 
 
