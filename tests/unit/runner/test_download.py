@@ -1,0 +1,220 @@
+"""Downloads, from a real server that misbehaves."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from qgjob.api.testtarget import App
+from testrunner.app import app_url, fetch_app, package_name
+from testrunner.download import TRIES, DownloadError, FileTooLargeError, NoSuchFileError, download
+from testrunner.drivers.base import InfrastructureError, Stopped, SubmitterError
+from testrunner.stop import StopToken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
+
+CONTENT = b"x" * 10_000
+
+
+class Server:
+    """Gives one answer after the other; the last one again and again."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = [whole]
+        self.paths: list[str] = []
+        scene = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                number = len(scene.paths)
+                scene.paths.append(self.path)
+                scene.answers[min(number, len(scene.answers) - 1)](self)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+
+
+def whole(handler: http.server.BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(CONTENT)))
+    handler.end_headers()
+    handler.wfile.write(CONTENT)
+
+
+def cut(handler: http.server.BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(len(CONTENT)))
+    handler.end_headers()
+    handler.wfile.write(CONTENT[:100])
+
+
+def endless(handler: http.server.BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    try:
+        while True:
+            handler.wfile.write(CONTENT)
+    except OSError:
+        pass
+
+
+def status(code: int) -> Answer:
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(code)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    scene = Server()
+    threading.Thread(target=scene.http.serve_forever, daemon=True).start()
+    yield scene
+    scene.http.shutdown()
+    scene.http.server_close()
+
+
+def get(url: str, to: Path, *, max_bytes: int = 1_000_000, stop: StopToken | None = None) -> int:
+    return download(
+        url, to, max_bytes=max_bytes, stop=stop or StopToken(), log=lambda _: None, first_pause=0.001
+    )
+
+
+def test_a_file_arrives_whole(server: Server, tmp_path: Path) -> None:
+    assert get(server.url + "/app.apk", tmp_path / "app") == len(CONTENT)
+    assert (tmp_path / "app").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "trouble", [status(500), status(503), status(429), cut], ids=["500", "503", "429", "cut"]
+)
+def test_trouble_that_passes_is_waited_out(server: Server, tmp_path: Path, trouble: Answer) -> None:
+    server.answers = [trouble, trouble, whole]
+
+    get(server.url, tmp_path / "app")
+
+    assert (tmp_path / "app").read_bytes() == CONTENT
+    assert len(server.paths) == 3
+
+
+@pytest.mark.parametrize(
+    ("trouble", "says"), [(status(502), "HTTP 502"), (cut, "cut off after 100 of 10000")]
+)
+def test_trouble_that_stays_is_told(server: Server, tmp_path: Path, trouble: Answer, says: str) -> None:
+    server.answers = [trouble]
+
+    with pytest.raises(DownloadError, match=says):
+        get(server.url, tmp_path / "app")
+
+    assert len(server.paths) == TRIES
+
+
+@pytest.mark.parametrize("code", [404, 410])
+def test_what_is_not_there_is_asked_for_once(server: Server, tmp_path: Path, code: int) -> None:
+    server.answers = [status(code)]
+
+    with pytest.raises(NoSuchFileError):
+        get(server.url, tmp_path / "app")
+
+    assert len(server.paths) == 1
+
+
+def test_a_refusal_is_not_tried_again(server: Server, tmp_path: Path) -> None:
+    server.answers = [status(403)]
+
+    with pytest.raises(DownloadError, match="HTTP 403"):
+        get(server.url, tmp_path / "app")
+
+    assert len(server.paths) == 1
+
+
+@pytest.mark.parametrize("answer", [whole, endless], ids=["announced", "endless"])
+def test_more_than_is_allowed_is_not_read(server: Server, tmp_path: Path, answer: Answer) -> None:
+    server.answers = [answer]
+
+    with pytest.raises(FileTooLargeError):
+        get(server.url, tmp_path / "app", max_bytes=9_999)
+
+
+def test_a_stop_ends_it(server: Server, tmp_path: Path) -> None:
+    stop = StopToken()
+    stop.request("SIGTERM")
+
+    with pytest.raises(Stopped):
+        get(server.url, tmp_path / "app", stop=stop)
+
+
+def test_a_file_url_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "a b.apk").write_bytes(CONTENT)
+
+    get((tmp_path / "a b.apk").as_uri(), tmp_path / "app")
+
+    assert (tmp_path / "app").read_bytes() == CONTENT
+
+
+def test_a_password_is_not_repeated_in_errors(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError) as raised:
+        get("ftp://user:secret@host/file?signature=alsosecret", tmp_path / "app")
+
+    assert "secret" not in str(raised.value)
+
+
+def app(server: Server) -> App:
+    return App(url=server.url + "/builds/{appVersionId}/shop.apk")
+
+
+def fetch(server: Server, to: Path) -> None:
+    fetch_app(app(server), "1.2+3", to, stop=StopToken(), log=lambda _: None)
+
+
+def test_the_app_version_is_quoted_into_the_url(server: Server, tmp_path: Path) -> None:
+    fetch(server, tmp_path / "app" / "shop.apk")
+
+    assert server.paths == ["/builds/1.2%2B3/shop.apk"]
+
+
+def test_an_app_version_that_is_not_there_is_the_submitters_mistake(server: Server, tmp_path: Path) -> None:
+    server.answers = [status(404)]
+
+    with pytest.raises(SubmitterError, match=r"app version 1\.2\+3 doesn't exist") as raised:
+        fetch(server, tmp_path / "app")
+
+    assert raised.value.reason == "AppVersionNotFound"
+
+
+def test_a_server_that_refuses_is_infrastructure(server: Server, tmp_path: Path) -> None:
+    server.answers = [status(401)]
+
+    with pytest.raises(InfrastructureError, match="HTTP 401"):
+        fetch(server, tmp_path / "app")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://builds/shop-1.2.apk?token=x", "shop-1.2.apk"),
+        ("https://builds/shop.ipa", "shop.ipa"),
+        ("https://builds/download/42", "app.apk"),
+        ("https://builds/..%2F..%2Fetc%2Fpasswd.apk", "passwd.apk"),
+        ("https://builds/a%20b.apk", "a_b.apk"),
+        ("https://builds/", "app.apk"),
+    ],
+)
+def test_the_package_keeps_its_name(url: str, name: str) -> None:
+    assert package_name(url) == name
+
+
+def test_the_url_of_an_app_version() -> None:
+    assert app_url(App(url="https://b/{appVersionId}.apk"), "v1") == "https://b/v1.apk"
