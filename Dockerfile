@@ -14,7 +14,7 @@ RUN apt-get update \
     && useradd --uid 10001 --user-group --home-dir /tmp --no-create-home --shell /usr/sbin/nologin qgjob
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 
-# ---- Our own package as a wheel. No image has what builds it.
+# ---- What builds packages. No image has it.
 FROM python AS builder
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3-pip python3-venv
@@ -24,23 +24,21 @@ RUN --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
     python3 -m venv /opt/build && /opt/build/bin/pip install --no-cache-dir --constraint constraints.txt hatchling
 
-FROM builder AS wheel
-COPY pyproject.toml LICENSE ./
-COPY qgjob qgjob
-COPY operator operator
-# The README is on no image's way: a word changed in it rebuilds nothing.
-RUN : > README.md \
-    && /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /wheels .
-
-# ---- The operator. Neither the CLI's packages nor the large Kubernetes client are needed in a cluster.
+# ---- The operator. Neither the command line nor the large Kubernetes client are needed in a cluster.
 FROM builder AS operator-packages
 RUN --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
     python3 -m venv --without-pip /opt/qgjob \
     && pip --python /opt/qgjob/bin/python install --no-cache-dir --constraint constraints.txt \
         aiohttp kopf prometheus-client pydantic
-COPY --from=wheel /wheels /wheels
-RUN pip --python /opt/qgjob/bin/python install --no-cache-dir --no-deps --no-index /wheels/*.whl
+COPY pyproject.toml LICENSE ./
+COPY qgjob/__init__.py qgjob/py.typed qgjob/
+COPY qgjob/api qgjob/api
+COPY operator/testqueue operator/testqueue
+# The package's description is in no image, so a word changed in the README rebuilds nothing.
+RUN : > README.md \
+    && /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir dist . \
+    && pip --python /opt/qgjob/bin/python install --no-deps --no-index dist/*.whl
 
 FROM python AS operator
 LABEL org.opencontainers.image.title="qgjob operator" \
@@ -57,8 +55,14 @@ RUN --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
     python3 -m venv --without-pip /opt/qgjob \
     && pip --python /opt/qgjob/bin/python install --no-cache-dir --constraint constraints.txt pydantic
-COPY --from=wheel /wheels /wheels
-RUN pip --python /opt/qgjob/bin/python install --no-cache-dir --no-deps --no-index /wheels/*.whl
+COPY pyproject.toml LICENSE ./
+COPY qgjob/__init__.py qgjob/py.typed qgjob/
+COPY qgjob/api qgjob/api
+COPY qgjob/client qgjob/client
+COPY operator/testrunner operator/testrunner
+RUN : > README.md \
+    && /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir dist . \
+    && pip --python /opt/qgjob/bin/python install --no-deps --no-index dist/*.whl
 
 FROM python AS runner
 LABEL org.opencontainers.image.title="qgjob runner" \
