@@ -144,9 +144,10 @@ def parse_time(text: str) -> datetime:
 
 def clip(message: str, limit: int = MAX_MESSAGE_BYTES) -> str:
     """The message, cut to `limit` bytes of UTF-8 with a mark where something is missing."""
-    raw = message.encode()
+    # Output of tests may hold what is no text (lone surrogates), which JSON in UTF-8 can't carry.
+    raw = message.encode(errors="replace")
     if len(raw) <= limit:
-        return message
+        return raw.decode()
     return raw[: limit - 3].decode(errors="ignore") + "…"
 
 
@@ -183,7 +184,8 @@ def claim(status: Status, batch: str, replays: int) -> Changes:
 def start(status: Status, pod: str, now: datetime) -> Changes:
     """The runner's pod begins the test."""
     _require(status, RUNNING)
-    return {"phase": RUNNING, "pod": pod, "startTime": timestamp(now)}
+    # Why it waited (an image that could not be pulled at first) is over with that.
+    return {"phase": RUNNING, "pod": pod, "startTime": timestamp(now), "reason": "", "message": ""}
 
 
 def finish(status: Status, result: Result, policy: RetryPolicy, max_retries: int, now: datetime) -> Changes:
@@ -221,7 +223,7 @@ def give_back(status: Status) -> Changes:
     _require(status, PENDING)
     if get(status, "phase") != SCHEDULED:
         raise TransitionError("only a Scheduled TestJob can be given back")
-    return {"phase": PENDING, "batch": "", "pod": ""}
+    return {"phase": PENDING, "batch": "", "pod": "", "reason": "", "message": ""}
 
 
 def cancel(status: Status, now: datetime) -> Changes:
@@ -313,12 +315,15 @@ def _condition(kind: str, value: bool, reason: str, message: str, at: str) -> di
 
 
 def _attempts(status: Status, result: Result, now: datetime) -> list[dict[str, Any]]:
+    started = result.started and timestamp(result.started)
+    if started is None and get(status, "phase") == RUNNING:
+        started = get(status, "startTime")  # else it is the start of the attempt before
     entry = {
         "number": get(status, "attempt"),
         "batch": get(status, "batch"),
         "pod": get(status, "pod"),
         "device": result.device,
-        "startTime": timestamp(result.started) if result.started else get(status, "startTime"),
+        "startTime": started,
         "finishTime": timestamp(now),
         "outcome": result.outcome,
         "message": clip(result.message),

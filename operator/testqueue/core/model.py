@@ -18,6 +18,9 @@ Object = dict[str, Any]
 #: Phases in which a batch is over; its slot and its device are free.
 BATCH_OVER: Final = frozenset({"Completed", "Failed", "Yielded"})
 
+#: The API server accepts a deleted pod's token for 60 s, and caches an answer for 10 s.
+DELETED_TOKEN_SECONDS: Final = 70.0
+
 #: What Argo CD and Flux put on objects that they manage: deleting those would only have them created, and run, again.
 _GITOPS_ANNOTATIONS: Final = ("argocd.argoproj.io/tracking-id",)
 _GITOPS_LABELS: Final = (
@@ -313,7 +316,8 @@ class PodView:
     phase: str
     terminated: bool
     evicted: bool
-    deleting: bool
+    #: When its grace period ends, once someone has deleted it.
+    deleted: float | None
     problem: str
     message: str
 
@@ -321,6 +325,10 @@ class PodView:
     def key(self) -> Key:
         """Its namespace and name."""
         return Key(self.namespace, self.name)
+
+    def overdue(self, now: float) -> bool:
+        """Whether it was deleted, should have ended by now, and did not: its node can't be reached."""
+        return not self.terminated and self.deleted is not None and now > self.deleted + DELETED_TOKEN_SECONDS
 
     @classmethod
     def from_object(cls, obj: Object) -> PodView:
@@ -344,7 +352,7 @@ class PodView:
             ),
             evicted=status.get("reason") in {"Evicted", "Preempting", "NodeShutdown", "Terminated"}
             or conditions.get("DisruptionTarget", {}).get("status") == "True",
-            deleting="deletionTimestamp" in meta,
+            deleted=_seconds(meta.get("deletionTimestamp")),
             problem=problem,
             message=message,
         )
@@ -358,6 +366,7 @@ class KubeJobView:
     name: str
     uid: str
     version: int
+    created: float
     ended: bool
     message: str
 
@@ -380,6 +389,7 @@ class KubeJobView:
             name=meta["name"],
             uid=meta["uid"],
             version=int(meta["resourceVersion"]),
+            created=_seconds(meta["creationTimestamp"]) or 0.0,
             ended=bool(ends),
             message=" ".join(filter(None, (each.get("message") for each in ends))),
         )

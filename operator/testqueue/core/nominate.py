@@ -39,7 +39,9 @@ def oddity(store: Store, batch: BatchView, now: float) -> str:
     """Why a batch needs a live look, or nothing."""
     claimed = store.claimed(batch.key)
     if batch.over:
-        return "it is over, but TestJobs still belong to it" if claimed else ""
+        # The last outcomes and the batch's end come by different watches.
+        late = now >= (batch.finished or batch.created) + SETTLE_SECONDS
+        return "it is over, but TestJobs still belong to it" if claimed and late else ""
     if now < batch.created + SETTLE_SECONDS:
         return ""
     pods = store.pods_of(batch.key)
@@ -53,6 +55,8 @@ def oddity(store: Store, batch: BatchView, now: float) -> str:
         )
     if batch.pod and not any(pod.uid == batch.pod for pod in pods):
         return "its pod is gone"
+    if batch.pod and any(pod.overdue(now) for pod in pods if pod.uid == batch.pod):
+        return "its pod was deleted, and does not end"
     if batch.pod:
         return ""
     if any(pod.problem for pod in pods):
@@ -62,7 +66,8 @@ def oddity(store: Store, batch: BatchView, now: float) -> str:
         return "its Kubernetes Job ended before it did"
     if not pods and now > batch.created + SLOW_START_SECONDS:
         return "it has no pod"
-    if now > batch.created + _start_seconds(store, batch):
+    started = max(batch.created, kube_job.created if kube_job else 0.0)
+    if now > started + _start_seconds(store, batch):
         return "it did not start in time"
     return ""
 

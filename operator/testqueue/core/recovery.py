@@ -22,6 +22,11 @@ FENCE_MARGIN_SECONDS: Final = 15.0
 #: While something is expected to change by itself, look again so much later.
 PATIENCE_SECONDS: Final = 5.0
 
+#: A pod that no node takes is ordinary for so long.
+SCHEDULING_SECONDS: Final = 10.0
+UNSCHEDULABLE: Final = "Unschedulable"
+_PULLING: Final = {"ErrImagePull": "ImagePullBackOff"}
+
 Release = Literal["give_back", "charge"]
 
 
@@ -88,13 +93,17 @@ def _without_batch(live: Live, now: float) -> Repair:
     """Someone deleted the batch, or it was never created after its device was leased."""
     scheduled, running = _claims(live)
     release = tuple(ReleaseJob(job, "give_back") for job in scheduled)
-    if live.pods and not all(pod.terminated for pod in live.pods):
+    if any(_may_run(pod, now) for pod in live.pods):
         return Repair(release=release)  # garbage collection ends it, with its grace period
-    stopped = bool(live.pods)
-    if not stopped and not _fenced(live, now):
-        return Repair(release=release, absent=True, again=_wait(live, now))
+    # Who owned it is not known any more. A pod that is seen ended speaks for itself only, not for its device.
+    fenced = _fenced(live, now)
+    ended = {pod.name for pod in live.pods if pod.terminated}
     message = "its batch was deleted while the test ran"
-    release += tuple(ReleaseJob(job, "charge", "BatchDeleted", message) for job in running)
+    release += tuple(
+        ReleaseJob(job, "charge", "BatchDeleted", message) for job in running if fenced or job.pod in ended
+    )
+    if not fenced:
+        return Repair(release=release, absent=True, again=_wait(live, now))
     return Repair(release=release, gone=True)
 
 
@@ -106,9 +115,9 @@ def _over(live: Live, batch: BatchView, now: float) -> Repair:
         return Repair(release=release)
     # The runner may still be about to send this one's result.
     owner = _owner(live, batch)
-    if owner is not None and not owner.terminated:
+    if owner is not None and _may_run(owner, now):
         return Repair(release=release)
-    if owner is None and not _fenced(live, now):
+    if not _has_ended(owner) and not _fenced(live, now):
         return Repair(release=release, absent=True, again=_wait(live, now))
     message = batch.message or "its runner ended without a result"
     release += tuple(ReleaseJob(job, "charge", batch.reason or "RunnerLost", message) for job in running)
@@ -119,11 +128,11 @@ def _owned(live: Live, batch: BatchView, now: float) -> Repair:
     """A runner has taken the batch; it should end it itself."""
     scheduled, running = _claims(live)
     owner = _owner(live, batch)
-    if owner is not None and not owner.terminated:
+    if owner is not None and _may_run(owner, now):
         return Repair()
     if batch.local and now < (batch.started or batch.created) + live.batch_seconds:
         return Repair()  # there is no pod to look for: it is trusted for as long as a batch may take
-    if owner is not None:
+    if owner is not None and owner.terminated:
         reason = "Evicted" if owner.evicted else (owner.problem or "RunnerLost")
         message = owner.message or "the runner's pod ended before the batch did"
         started = bool(running) or batch.phase == "Running"
@@ -143,6 +152,8 @@ def _owned(live: Live, batch: BatchView, now: float) -> Repair:
 def _unowned(live: Live, batch: BatchView, now: float) -> Repair:
     """No runner has taken it yet: it is starting, or it can't."""
     scheduled, running = _claims(live)
+    if running:
+        return Repair()  # only an owner starts tests: a runner has taken the batch since it was read
     ended = [pod for pod in live.pods if pod.terminated]
     problem = next(((pod.problem, pod.message) for pod in live.pods if pod.problem), None)
     if ended and len(ended) == len(live.pods):
@@ -150,25 +161,33 @@ def _unowned(live: Live, batch: BatchView, now: float) -> Repair:
         reason, message = problem or ("RunnerLost", "the runner's pod ended before it took the batch")
         if evicted:
             reason = "Evicted"
-        return Repair(
-            release=_release(scheduled, running, reason, message, free=evicted), end=(reason, message)
-        )
+        return Repair(release=_release(scheduled, [], reason, message, free=evicted), end=(reason, message))
     if live.kube_job is not None and live.kube_job.ended and not live.pods:
         message = live.kube_job.message or "the runner's pod was deleted before it took the batch"
         # It cannot take the batch any more once that is over, so nothing ran and nobody is to blame.
-        return Repair(release=_release(scheduled, running, "", "", free=True), end=("PodDeleted", message))
-    if now > batch.created + live.start_seconds:
+        return Repair(release=_release(scheduled, [], "", "", free=True), end=("PodDeleted", message))
+    # An operator that was away between the batch and its Job must not be held against the runner.
+    started = max(batch.created, live.kube_job.created if live.kube_job else 0.0)
+    if now > started + live.start_seconds:
         reason, message = problem or (batch.reason, batch.message)
         reason = reason or "StartTimeout"
         message = f"no runner within {live.start_seconds:.0f} s" + (f": {message}" if message else "")
         return Repair(
-            release=_release(scheduled, running, reason, message, free=False),
+            release=_release(scheduled, [], reason, message, free=False),
             delete_job=live.kube_job is not None,
             end=(reason, message),
         )
-    if problem is not None and problem != (batch.reason, batch.message):
+    if problem is not None and _is_news(problem[0], batch, now):
         return Repair(explain=problem)
     return Repair()
+
+
+def _is_news(reason: str, batch: BatchView, now: float) -> bool:
+    """Whether people should be told. The kubelet alternates between ErrImagePull and ImagePullBackOff, and the
+    scheduler's message changes with each node: each change would be a write to the batch and to its TestJobs."""
+    if reason == UNSCHEDULABLE and now < batch.created + SCHEDULING_SECONDS:
+        return False  # nodes may be on their way
+    return _PULLING.get(reason, reason) != _PULLING.get(batch.reason, batch.reason)
 
 
 def _claims(live: Live) -> tuple[list[JobView], list[JobView]]:
@@ -191,6 +210,15 @@ def _release(
 
 def _owner(live: Live, batch: BatchView) -> PodView | None:
     return next((pod for pod in live.pods if pod.uid == batch.pod), None)
+
+
+def _may_run(pod: PodView, now: float) -> bool:
+    """Whether the runner in it may go on with its batch: it did not end, and its token still holds."""
+    return not pod.terminated and not pod.overdue(now)
+
+
+def _has_ended(pod: PodView | None) -> bool:
+    return pod is not None and pod.terminated
 
 
 def _fenced(live: Live, now: float) -> bool:
