@@ -34,7 +34,7 @@ class CgroupTree:
 
     branch: str
     v1: dict[str, Path]  # controller → mount point
-    v2: Path | None  # mount point of the unified hierarchy where that is the one with the controllers
+    unified: Path | None  # mount point of v2's one hierarchy; beside v1 it has no controllers (hybrid)
 
     @classmethod
     def of_machine(cls, branch: str, mounts: list[Mount] | None = None) -> CgroupTree:
@@ -47,14 +47,17 @@ class CgroupTree:
             for option in mount.options - {"rw", "ro"}
         }
         unified = [mount.path for mount in mounts if mount.filesystem == "cgroup2"]
-        return cls(branch, v1, unified[0] if unified and "memory" not in v1 else None)
+        return cls(branch, v1, unified[0] if unified else None)
+
+    @property
+    def v2(self) -> Path | None:
+        """The unified hierarchy where that is the one with the controllers, as on all newer systems."""
+        return None if "memory" in self.v1 else self.unified
 
     def missing(self) -> list[str]:
         """Name the controllers that a kubelet needs and this machine lacks."""
-        if self.v2 is not None:
-            there = set((self.v2 / "cgroup.controllers").read_text().split())
-        else:
-            there = set(self.v1)
+        root = self.v2
+        there = set(self.v1) if root is None else set((root / "cgroup.controllers").read_text().split())
         return [controller for controller in NEEDED_CONTROLLERS if controller not in there]
 
     def create(self) -> None:
@@ -62,12 +65,13 @@ class CgroupTree:
         if self.v2 is not None:
             self._create_v2(self.v2)
             return
-        for root in self.branches():
-            root.mkdir(exist_ok=True)
+        for root in set(self.v1.values()):
+            branch = root / self.branch
+            branch.mkdir(exist_ok=True)
             # A cpuset takes no process before it is told which CPUs and memory it is about.
             for name in ("cpuset.cpus", "cpuset.mems"):
-                if (root / name).exists() and not (root / name).read_text().strip():
-                    (root / name).write_text((root.parent / name).read_text())
+                if (branch / name).exists() and not (branch / name).read_text().strip():
+                    (branch / name).write_text((root / name).read_text())
         self.daemons_leaf().mkdir(exist_ok=True)
 
     def daemons_leaf(self) -> Path:
@@ -85,7 +89,7 @@ class CgroupTree:
 
     def branches(self) -> list[Path]:
         """Return our branch in each hierarchy, whether it exists or not."""
-        roots = {self.v2} if self.v2 is not None else set(self.v1.values())
+        roots = set(self.v1.values()) | ({self.unified} if self.unified is not None else set())
         return sorted(root / self.branch for root in roots)
 
     def processes(self) -> set[int]:

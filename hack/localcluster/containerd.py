@@ -103,6 +103,10 @@ state = "{self.state}"
         lines = self.ctr("images", "list").splitlines()[1:]
         return {fields[0]: fields[2] for fields in (line.split() for line in lines) if len(fields) > 2}
 
+    def sandboxes(self) -> list[str]:
+        """Return the IDs of the pods' sandboxes, read from its folder: also when it does not run."""
+        return [path.name for path in (self.root / "io.containerd.grpc.v1.cri" / "sandboxes").glob("*")]
+
     def import_archive(self, archive: Path) -> None:
         """Import the images of a docker or OCI archive. Raises ClusterError when it is none."""
         self.ctr("images", "import", archive, timeout=IMPORT_TIMEOUT_SECONDS)

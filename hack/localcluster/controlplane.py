@@ -26,6 +26,8 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 CLIENT_QPS = 500
 CLIENT_BURST = 1000
 
+HEALTH_TIMEOUT_SECONDS = 2
+
 
 @dataclass(frozen=True)
 class Ports:
@@ -126,7 +128,10 @@ class ControlPlane:
             "unsafe-no-fsync": not self.durable,
         }
         health = ApiClient(
-            url, authority=self._etcd_authority.certificate, client=self._etcd_client, timeout_seconds=5
+            url,
+            authority=self._etcd_authority.certificate,
+            client=self._etcd_client,
+            timeout_seconds=HEALTH_TIMEOUT_SECONDS,
         )
         return Daemon(
             "etcd",
@@ -185,7 +190,7 @@ class ControlPlane:
         return Daemon(
             "kube-apiserver",
             (str(KUBERNETES.path("kube-apiserver")), *_flags(flags)),
-            check=_answers(self.client(timeout_seconds=5), "/readyz"),
+            check=_answers(self.client(timeout_seconds=HEALTH_TIMEOUT_SECONDS), "/readyz"),
             files=(
                 *(serving.certificate, to_kubelet.certificate, self._etcd_client.certificate),
                 *(self.authority.certificate, self._etcd_authority.certificate, self._signing_key),
@@ -282,7 +287,9 @@ class ControlPlane:
 
     def _loopback_check(self, port: int) -> Callable[[], None]:
         client = ApiClient(
-            f"https://{LOOPBACK}:{port}", authority=self.authority.certificate, timeout_seconds=5
+            f"https://{LOOPBACK}:{port}",
+            authority=self.authority.certificate,
+            timeout_seconds=HEALTH_TIMEOUT_SECONDS,
         )
         return _answers(client, "/healthz")
 

@@ -32,7 +32,7 @@ from hack.localcluster.rest import ApiError
 from hack.localcluster.shell import run, succeeds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hack.localcluster.report import Report
 
@@ -147,7 +147,7 @@ class LocalCluster:
         if not self.exists():
             return []
         _require_root("status")
-        return self._examine()
+        return list(self._examine())
 
     def kubeconfig(self) -> Path:
         """Return the owner's kubeconfig."""
@@ -175,9 +175,9 @@ class LocalCluster:
             names = ", ".join(name for name in changed if not name.startswith("sha256:")) or archive.name
             self._report.say(f"loaded {names} in {format_seconds(time.monotonic() - started)}")
 
-    def _examine(self) -> list[ComponentStatus]:
+    def _examine(self) -> Iterator[ComponentStatus]:
+        """Ask one part after the other, so that whoever wants to know of the first trouble waits for no others."""
         self._parts.prepare()
-        result = []
         for daemon in self._parts.daemons():
             process = self._supervisor.process_of(daemon.name)
             if process is None:
@@ -187,16 +187,13 @@ class LocalCluster:
             else:
                 complaint = daemon.complaint()
             pid = process.pid if process else None
-            result.append(ComponentStatus(daemon.name, complaint is None, pid, complaint or ""))
+            yield ComponentStatus(daemon.name, complaint is None, pid, complaint or "")
         network_is_up = network.is_up()
-        result.append(
-            ComponentStatus(
-                "network", network_is_up, None, "" if network_is_up else "bridge or rules are missing"
-            )
+        yield ComponentStatus(
+            "network", network_is_up, None, "" if network_is_up else "bridge or rules are missing"
         )
         complaint = self._parts.node.complaint()
-        result.append(ComponentStatus("node", complaint is None, None, complaint or ""))
-        return result
+        yield ComponentStatus("node", complaint is None, None, complaint or "")
 
     def _provide_programs(self) -> None:
         """Build and install what is missing; one waits for the processor, the other for the network."""
@@ -326,8 +323,10 @@ class LocalCluster:
         for link in Path("/var/log/containers").glob("*.log"):
             if link.is_symlink() and link.readlink().is_relative_to(self._parts.node.pod_logs):
                 link.unlink()
-        for result in Path("/var/lib/cni/results").glob("qgjob-*"):
-            result.unlink()
+        sandboxes = self._parts.containerd.sandboxes()
+        for result in Path("/var/lib/cni/results").glob("*"):
+            if any(sandbox in result.name for sandbox in sandboxes):
+                result.unlink()
         in_use = Path("/proc/net/unix").read_text()
         folders = (Path("/run/containerd/s"), Path("/var/lib/kubelet/device-plugins"))
         for path in (each for folder in folders for each in folder.glob("*")):

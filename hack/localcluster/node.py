@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hack.localcluster import network
 from hack.localcluster.certificates import Identity
-from hack.localcluster.controlplane import CLIENT_BURST, CLIENT_QPS, LOOPBACK
+from hack.localcluster.controlplane import CLIENT_BURST, CLIENT_QPS, HEALTH_TIMEOUT_SECONDS, LOOPBACK
 from hack.localcluster.daemons import Daemon, NotHealthyError
 from hack.localcluster.files import write_file
 from hack.localcluster.programs import KUBERNETES
@@ -89,7 +89,7 @@ class Node:
     def complaint(self) -> str | None:
         """Say why pods cannot run on the node now; None when they can."""
         try:
-            node = self.plane.client(timeout_seconds=5).get(f"/api/v1/nodes/{NODE}")
+            node = self.plane.client(timeout_seconds=HEALTH_TIMEOUT_SECONDS).get(f"/api/v1/nodes/{NODE}")
         except (ApiError, OSError) as error:
             return str(error)
         if why := why_not_ready(node):
@@ -203,7 +203,7 @@ def _resolv_conf() -> Path:
 
 
 def _answers(url: str) -> Callable[[], None]:
-    client = ApiClient(url, timeout_seconds=5)
+    client = ApiClient(url, timeout_seconds=HEALTH_TIMEOUT_SECONDS)
 
     def check() -> None:
         try:
