@@ -10,11 +10,13 @@ import io
 import json
 import zipfile
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import manifest
 from .manifest import Manifest, ManifestError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SCREENS = "assets/screens.json"
 

@@ -27,7 +27,9 @@ class App:
 
     def __init__(self, package: str, description: dict[str, Any] | None, data: Data) -> None:
         self.package = package
-        self._screens: dict[str, list[Node]] = (description or {}).get("screens") or {"main": [{"text": package}]}
+        self._screens: dict[str, list[Node]] = (description or {}).get("screens") or {
+            "main": [{"text": package}]
+        }
         self.data = data
         for key, value in (description or {}).get("data", {}).items():
             data.setdefault(key, value)

@@ -6,8 +6,11 @@ Formats are those of AOSP's frameworks/base/libs/androidfw/include/androidfw/Res
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ANDROID = "http://schemas.android.com/apk/res/android"
 
@@ -56,7 +59,9 @@ class Manifest:
 def write(m: Manifest) -> bytes:
     """The manifest as binary XML."""
     w = _Writer()
-    w.start("manifest", {"package": m.package}, {"versionCode": m.version_code, "versionName": m.version_name})
+    w.start(
+        "manifest", {"package": m.package}, {"versionCode": m.version_code, "versionName": m.version_name}
+    )
     w.start("uses-sdk", {}, {"minSdkVersion": m.min_sdk, "targetSdkVersion": m.target_sdk})
     w.end("uses-sdk")
     w.start("application", {}, {"label": m.label})

@@ -29,7 +29,9 @@ def find(root: ET.Element, strategy: str, selector: str) -> list[int]:
     if strategy == "-android uiautomator":
         tests = _ui_selector(selector)
     elif strategy == "id":
-        tests = [lambda e: e.get("resource-id") == selector or e.get("resource-id", "").endswith(f":id/{selector}")]
+        tests = [
+            lambda e: e.get("resource-id") == selector or e.get("resource-id", "").endswith(f":id/{selector}")
+        ]
     elif strategy == "class name":
         tests = [lambda e: e.get("class") == selector]
     elif strategy == "accessibility id":
@@ -59,25 +61,33 @@ def _ui_test(method: str, argument: str) -> Test:
     starts = {"textStartsWith": "text", "descriptionStartsWith": "content-desc"}
     # UiAutomator matches a pattern against the whole value; AppWright's getById("user") counts on finding a part,
     # which holds for apps whose ids are bare names. Searching serves both kinds.
-    matches = {"textMatches": "text", "resourceIdMatches": "resource-id", "descriptionMatches": "content-desc"}
+    matches = {
+        "textMatches": "text",
+        "resourceIdMatches": "resource-id",
+        "descriptionMatches": "content-desc",
+    }
     flags = {"clickable", "enabled", "focused"}
-    if key := equal.get(method):
-        return lambda e: e.get(key) == argument
-    if key := contains.get(method):
-        return lambda e: argument.lower() in e.get(key, "").lower()
-    if key := starts.get(method):
-        return lambda e: e.get(key, "").lower().startswith(argument.lower())
-    if key := matches.get(method):
+    if method in equal:
+        return _attribute(equal[method], lambda value: value == argument)
+    if method in contains:
+        return _attribute(contains[method], lambda value: argument.lower() in value.lower())
+    if method in starts:
+        return _attribute(starts[method], lambda value: value.lower().startswith(argument.lower()))
+    if method in matches:
         try:
             pattern = re.compile(argument)
         except re.error as e:
             raise SelectorError(f"{method}: not a regular expression: {e}") from e
-        return lambda e: bool(pattern.search(e.get(key, "")))
+        return _attribute(matches[method], lambda value: bool(pattern.search(value)))
     if method in flags:
         return lambda e: e.get(method) == argument
     if method == "index":
         return lambda e: e.get("index") == argument
     raise SelectorError(f"the simulated phone does not know UiSelector.{method}()")
+
+
+def _attribute(key: str, holds: Callable[[str], bool]) -> Test:
+    return lambda e: holds(e.get(key, ""))
 
 
 def _xpath(elements: list[ET.Element], path: str) -> list[int]:

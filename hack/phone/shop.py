@@ -73,7 +73,12 @@ def describe(version: str) -> dict[str, Any] | None:
                 {"text": "Catalogue"},
                 *({"text": name, "id": f"product_{name.lower()}"} for name in goods(minor)),
                 *(
-                    {"class": "Button", "text": f"Add {name}", "id": f"add_{name.lower()}", "add": {"basket": 1}}
+                    {
+                        "class": "Button",
+                        "text": f"Add {name}",
+                        "id": f"add_{name.lower()}",
+                        "add": {"basket": 1},
+                    }
                     for name in goods(minor)
                 ),
                 {"text": "In basket: {basket}", "id": "basket_count"},

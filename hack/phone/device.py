@@ -1,0 +1,252 @@
+"""The phone itself: packages, processes, the app in front, and who is automating it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from .app import App
+from .faults import Fault
+from .packages import SDK, PackageManager
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .journal import Journal
+
+AUTOMATION = "io.appium.uiautomator2.server"
+LAUNCHER = "com.android.launcher/.Launcher"
+DEFAULT_INSTALL_FAILURE = "INSTALL_FAILED_INSUFFICIENT_STORAGE"
+
+
+@dataclass
+class AutomationSession:
+    """One WebDriver session on the phone: a test, for whom asks what ran when."""
+
+    id: str
+    client: str
+    began: float
+    app: str = ""
+    commands: int = 0
+    ended: float | None = None
+    reason: str = ""
+
+
+@dataclass
+class Instrumentation:
+    """A running UiAutomator2 server. There is one at most: starting another kills it, as Android does."""
+
+    client: str
+    killed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Device:
+    """State shared by all connections. Everything runs in one event loop, so nothing here is locked."""
+
+    def __init__(self, journal: Journal, *, serial: str = "sim0001", boot_seconds: float = 0) -> None:
+        self.journal = journal
+        self.packages = PackageManager(journal)
+        self.files: dict[str, bytes] = {}
+        self.settings: dict[tuple[str, str], str] = {}
+        self.processes: dict[str, int] = {}
+        self.apps: dict[str, App] = {}
+        self.focus = LAUNCHER
+        self.sessions: list[AutomationSession] = []
+        self.instrumentation: Instrumentation | None = None
+        self.fault = Fault()
+        #: Called when a fault begins: whoever listens for adb drops its connections then.
+        self.on_fault: Callable[[Fault], None] = lambda _: None
+        self._pending: Fault | None = None
+        self._answering = asyncio.Event()
+        self._answering.set()
+        self.booted_at = time.monotonic() + boot_seconds
+        self.properties = {
+            "ro.build.version.sdk": str(SDK),
+            "ro.build.version.release": "14",
+            "ro.build.version.codename": "REL",
+            "ro.product.model": "Simulated Phone",
+            "ro.product.manufacturer": "qgjob",
+            "ro.product.name": "simulated",
+            "ro.product.device": "simulated",
+            "ro.product.cpu.abi": "x86_64",
+            "ro.product.cpu.abilist": "x86_64",
+            "ro.serialno": serial,
+            "persist.sys.locale": "en-US",
+            "persist.sys.timezone": "UTC",
+            "init.svc.bootanim": "stopped",
+        }
+        self._last_pid = 4000
+
+    @property
+    def booted(self) -> bool:
+        return time.monotonic() >= self.booted_at
+
+    def get_property(self, name: str) -> str:
+        if name in ("sys.boot_completed", "dev.bootcomplete"):
+            return "1" if self.booted else ""
+        return self.properties.get(name, "")
+
+    # ---- apps
+
+    def install(self, data: bytes, *, client: str, downgrade: bool = False) -> str:
+        refuse = (self.fault.detail or DEFAULT_INSTALL_FAILURE) if self.fault.kind == "install" else ""
+        return self.packages.install(data, client=client, refuse=refuse, downgrade=downgrade)
+
+    def start(self, component: str, *, client: str, stop_first: bool) -> bool:
+        """Starts an activity; False where its package is not installed."""
+        name, _, activity = component.partition("/")
+        package = self.packages.installed.get(name)
+        if package is None:
+            return False
+        if stop_first:
+            self.stop(name)
+        self.focus = f"{name}/{activity or package.manifest.activity}"
+        if name not in self.processes:
+            self._spawn(name)
+            if package.screens is not None:
+                self.apps[name] = App(name, package.screens, package.data)
+                self.journal.note(
+                    "app-start", package=name, version=package.manifest.version_name, client=client
+                )
+        return True
+
+    def stop(self, name: str, *, client: str = "") -> None:
+        """Ends a package's process, the UiAutomator2 server's too."""
+        self.processes.pop(name, None)
+        self.apps.pop(name, None)
+        if self.focus.startswith(name + "/"):
+            self.focus = LAUNCHER
+        if name == AUTOMATION:
+            self._end_instrumentation("killed", client)
+
+    def clear(self, name: str, *, client: str) -> bool:
+        self.stop(name, client=client)
+        return self.packages.clear(name, client=client)
+
+    def uninstall(self, name: str, *, client: str) -> bool:
+        self.stop(name, client=client)
+        return self.packages.uninstall(name, client=client)
+
+    @property
+    def front(self) -> App:
+        """The app that is on the screen; an empty one where the launcher is."""
+        name = self.focus.split("/")[0]
+        return self.apps.get(name) or App(name, None, {})
+
+    # ---- automation
+
+    def instrument(self, *, client: str) -> Instrumentation | None:
+        """Starts the UiAutomator2 server; None where it is not installed."""
+        if not {AUTOMATION, AUTOMATION + ".test"} <= self.packages.installed.keys():
+            return None
+        self._end_instrumentation("killed", client)
+        self._spawn(AUTOMATION)
+        self.instrumentation = Instrumentation(client)
+        return self.instrumentation
+
+    def instrumentation_lost(self, which: Instrumentation, why: str) -> None:
+        """Its `am instrument` is over: the client closed it, or is gone."""
+        if which is self.instrumentation:
+            self._end_instrumentation(why, which.client)
+
+    @property
+    def live_session(self) -> AutomationSession | None:
+        last = self.sessions[-1] if self.sessions else None
+        return last if last and last.ended is None else None
+
+    def open_session(self, *, client: str) -> AutomationSession:
+        if live := self.live_session:
+            self._overlap(live, client)
+            self.end_session(live, "replaced")
+        session = AutomationSession(uuid.uuid4().hex, client, time.time(), self.focus.split("/")[0])
+        self.sessions.append(session)
+        self.journal.note("session-start", session=session.id, client=client)
+        return session
+
+    def end_session(self, session: AutomationSession, reason: str) -> None:
+        if session.ended is None:
+            session.ended, session.reason = time.time(), reason
+            self.journal.note(
+                "session-end",
+                session=session.id,
+                client=session.client,
+                reason=reason,
+                app=session.app,
+                commands=session.commands,
+                seconds=round(session.ended - session.began, 3),
+            )
+
+    # ---- faults
+
+    def set_fault(self, fault: Fault) -> None:
+        """Makes something go wrong from now on (or after some commands); `none` heals."""
+        self._pending, now = (fault, None) if fault.after else (None, fault)
+        self.journal.note("fault", kind=fault.kind, detail=fault.detail, after=fault.after)
+        if now is not None:
+            self._begin(now)
+
+    def command_answered(self) -> None:
+        """Counts down to a fault that begins after some UiAutomator2 commands."""
+        if self._pending is None:
+            return
+        self._pending = replace(self._pending, after=self._pending.after - 1)
+        if self._pending.after < 0:
+            fault, self._pending = self._pending, None
+            self._begin(fault)
+
+    async def while_hanging(self) -> None:
+        """Returns when the phone answers: at once, if it does not hang."""
+        await self._answering.wait()
+
+    def _begin(self, fault: Fault) -> None:
+        self.fault = fault
+        if fault.kind == "hang":
+            self._answering.clear()
+        else:
+            self._answering.set()
+        if fault.kind == "slow-boot":
+            self.booted_at = time.monotonic() + float(fault.detail or 30)
+        if fault.kind == "vanish" and (live := self.live_session):
+            self.end_session(live, "vanished")
+        self.on_fault(fault)
+
+    def state(self) -> dict[str, Any]:
+        """What GET /state answers."""
+        counts = self.journal.counts
+        return {
+            "serial": self.properties["ro.serialno"],
+            "booted": self.booted,
+            "fault": self.fault.kind,
+            "focus": self.focus,
+            "installs": self.packages.install_counts,
+            "sessions": counts["session-start"],
+            "overlaps": counts["overlap"],
+            "taps": counts["tap"],
+            "live_session": self.live_session.id if self.live_session else None,
+            "packages": {
+                name: {"version": p.manifest.version_name, "sha256": p.sha256, "data": p.data}
+                for name, p in self.packages.installed.items()
+            },
+        }
+
+    def _spawn(self, name: str) -> None:
+        self._last_pid += 1
+        self.processes[name] = self._last_pid
+
+    def _end_instrumentation(self, why: str, client: str) -> None:
+        running, self.instrumentation = self.instrumentation, None
+        if running is None:
+            return
+        if live := self.live_session:
+            if client and client != live.client:
+                # Another adb server takes the phone away from a test that still runs.
+                self._overlap(live, client)
+            self.end_session(live, why)
+        self.processes.pop(AUTOMATION, None)
+        running.killed.set()
+
+    def _overlap(self, live: AutomationSession, client: str) -> None:
+        self.journal.note("overlap", session=live.id, client=live.client, intruder=client)

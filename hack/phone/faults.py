@@ -1,0 +1,45 @@
+"""What can be made to go wrong with the phone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+KINDS = {
+    "vanish": "drops every adb connection and refuses new ones",
+    "hang": "takes connections and commands, answers nothing",
+    "install": "refuses every install; ':REASON' says why (INSTALL_FAILED_INSUFFICIENT_STORAGE)",
+    "slow-boot": "answers, but has booted only after ':SECONDS' (30)",
+    "none": "all is well again",
+}
+
+_TEXT = re.compile(r"(vanish|hang)-after:(\d+)|(vanish|hang|install|slow-boot|none)(?::(\w+))?")
+
+
+class UnknownFaultError(ValueError):
+    """The text names no fault. Its message lists them."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault. With `after`, it begins when the phone has answered so many more UiAutomator2 commands."""
+
+    kind: str = "none"
+    detail: str = ""
+    after: int = 0
+
+
+def parse(text: str) -> Fault:
+    """Reads `vanish`, `vanish-after:5`, `hang`, `install:INSTALL_FAILED_…`, `slow-boot:30`, `none`.
+
+    Raises UnknownFaultError.
+    """
+    m = _TEXT.fullmatch(text.strip())
+    if not m:
+        known = "; ".join(f"{k}: {v}" for k, v in KINDS.items())
+        raise UnknownFaultError(
+            f"no fault {text.strip()!r}. {known}; vanish-after:N and hang-after:N commands"
+        )
+    if m[1]:
+        return Fault(m[1], after=int(m[2]))
+    return Fault(m[3], detail=m[4] or "")
