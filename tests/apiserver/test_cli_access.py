@@ -1,0 +1,156 @@
+"""What `qgjob` says where it may not, or cannot, talk to the cluster."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hack.localcluster.throwaway import ThrowawayControlPlane
+from qgjob.api.constants import GROUP
+from tests.apiserver.cli_support import NEEDED, Cli, Operator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SUBMISSION = ("submit", *NEEDED, "--test", "a.ts")
+
+
+@pytest.fixture
+def cli(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
+    return Cli(crds.kubeconfig, namespace, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def bare() -> Iterator[ThrowawayControlPlane]:
+    """A server without qgjob's resources."""
+    with ThrowawayControlPlane() as server:
+        yield server
+
+
+def reader(server: ThrowawayControlPlane, namespace: str) -> Path:
+    """A kubeconfig of an account that may read TestJobs and nothing else."""
+    root = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+    server.client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "reader"}})
+    rules = [{"apiGroups": [GROUP], "resources": ["testjobs"], "verbs": ["get", "list", "watch"]}]
+    server.client.create(f"{root}/roles", {"metadata": {"name": "reader"}, "rules": rules})
+    server.client.create(
+        f"{root}/rolebindings",
+        {
+            "metadata": {"name": "reader"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+            "subjects": [{"kind": "ServiceAccount", "name": "reader", "namespace": namespace}],
+        },
+    )
+    return server.kubeconfig_for_service_account(namespace, "reader")
+
+
+@pytest.fixture
+def restricted(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
+    return Cli(reader(crds, namespace), namespace, tmp_path)
+
+
+def test_who_may_not_submit_is_told_what_is_missing(restricted: Cli, namespace: str) -> None:
+    answer = restricted.run(*SUBMISSION)
+
+    assert answer.code == 4
+    assert answer.stdout == ""
+    assert (
+        f'User "system:serviceaccount:{namespace}:reader" cannot create resource "testjobs"' in answer.stderr
+    )
+    assert answer.last_line.startswith("Ask for that right")
+
+
+def test_who_may_only_read_can_wait(restricted: Cli, crds: ThrowawayControlPlane, namespace: str) -> None:
+    operator = Operator(crds.kubeconfig, namespace)
+    operator.create("a")
+    waiting = restricted.start("wait", "a", "--timeout", "120")
+    waiting.until("Waiting in queue")
+    operator.run_to("a", "passed")
+
+    assert waiting.end().code == 0
+
+
+def test_the_version_needs_no_rights(restricted: Cli) -> None:
+    assert restricted.run("version").json["server_api"] == f"{GROUP}/v1alpha1"
+
+
+def test_a_token_that_is_not_accepted_is_told(cli: Cli, crds: ThrowawayControlPlane) -> None:
+    document = json.loads(crds.kubeconfig.read_text())
+    document["users"][0]["user"] = {"token": "expired"}
+    (cli.folder / "config").write_text(json.dumps(document))
+
+    answer = cli.run("list", "--kubeconfig", "config")
+
+    assert answer.code == 4
+    assert "doesn't accept these credentials (401): log in again" in answer.stderr
+
+
+def test_a_server_that_is_not_there_is_told(cli: Cli, crds: ThrowawayControlPlane) -> None:
+    document = json.loads(crds.kubeconfig.read_text())
+    document["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    (cli.folder / "config").write_text(json.dumps(document))
+
+    answer = cli.run(*SUBMISSION, "--kubeconfig", "config")
+
+    assert answer.code == 4
+    assert "no answer from the Kubernetes API server https://127.0.0.1:1" in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_a_certificate_that_is_not_trusted_is_told(cli: Cli, crds: ThrowawayControlPlane) -> None:
+    document = json.loads(crds.kubeconfig.read_text())
+    for key in ("certificate-authority", "certificate-authority-data"):
+        document["clusters"][0]["cluster"].pop(key, None)
+    (cli.folder / "config").write_text(json.dumps(document))
+
+    answer = cli.run("list", "--kubeconfig", "config")
+
+    assert answer.code == 4
+    assert "isn't trusted" in answer.stderr
+    assert "certificate-authority-data" in answer.stderr
+
+
+@pytest.mark.parametrize("command", [SUBMISSION, ("list",), ("status", "a"), ("wait", "a"), ("targets",)])
+def test_a_cluster_without_qgjob_is_told(
+    bare: ThrowawayControlPlane, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    answer = Cli(bare.kubeconfig, "default", tmp_path).run(*command)
+
+    assert answer.code == 4
+    assert "qgjob's resources aren't installed in this cluster" in answer.stderr
+    assert "kubectl apply -k" in answer.stderr
+
+
+def test_the_version_tells_of_a_cluster_without_qgjob(bare: ThrowawayControlPlane, tmp_path: Path) -> None:
+    row = Cli(bare.kubeconfig, "default", tmp_path).run("version").json
+
+    assert row["kubernetes"].startswith("v1.")
+    assert "isn't installed" in row["problem"]
+
+
+def test_the_namespace_is_the_options_then_the_environments_then_the_contexts(
+    cli: Cli, crds: ThrowawayControlPlane, namespace: str
+) -> None:
+    operator = Operator(crds.kubeconfig, namespace)
+    operator.create("a")
+    elsewhere = {"QGJOB_NAMESPACE": "kube-public"}
+
+    assert cli.run("status", "a").code == 0
+    assert cli.run("status", "a", **elsewhere).code == 2
+    assert cli.run("status", "a", "-n", namespace, **elsewhere).code == 0
+    assert cli.run("-n", namespace, "status", "a", **elsewhere).code == 0
+    assert "in namespace default" in cli.run("status", "a", QGJOB_NAMESPACE="").stderr
+
+
+def test_a_context_that_is_not_there_is_told(cli: Cli) -> None:
+    answer = cli.run("list", "--context", "prod")
+
+    assert answer.code == 4
+    assert "has no context 'prod' (it has: " in answer.stderr
+
+
+def test_no_colour_in_a_pipe(cli: Cli) -> None:
+    assert "\033" not in cli.run(*SUBMISSION, "-o", "table").stdout
