@@ -38,7 +38,8 @@ COPY operator/testqueue operator/testqueue
 # The package's description is in no image, so a word changed in the README rebuilds nothing.
 RUN : > README.md \
     && /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir dist . \
-    && pip --python /opt/qgjob/bin/python install --no-deps --no-index dist/*.whl
+    && pip --python /opt/qgjob/bin/python install --no-deps --no-index dist/*.whl \
+    && /opt/qgjob/bin/python -m testqueue --help > /dev/null
 
 FROM python AS operator
 LABEL org.opencontainers.image.title="qgjob operator" \
@@ -62,7 +63,8 @@ COPY qgjob/client qgjob/client
 COPY operator/testrunner operator/testrunner
 RUN : > README.md \
     && /opt/build/bin/pip wheel --no-deps --no-index --no-build-isolation --wheel-dir dist . \
-    && pip --python /opt/qgjob/bin/python install --no-deps --no-index dist/*.whl
+    && pip --python /opt/qgjob/bin/python install --no-deps --no-index dist/*.whl \
+    && /opt/qgjob/bin/python -m testrunner --help > /dev/null
 
 FROM python AS runner
 LABEL org.opencontainers.image.title="qgjob runner" \

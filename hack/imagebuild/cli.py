@@ -10,16 +10,14 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from hack.deployment import access_to
 from hack.imagebuild.images import NAMES, Images
 from hack.localcluster.choice import Wish, choose
 from hack.localcluster.errors import ClusterError
-from hack.localcluster.kubectl import find_kubectl
 from hack.localcluster.report import Report
-from hack.localcluster.shell import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from hack.imagebuild.images import Image
 
@@ -72,8 +70,7 @@ def _build(arguments: argparse.Namespace, images: Images, _report: Report) -> No
 
 def _load(arguments: argparse.Namespace, images: Images, report: Report) -> None:
     cluster = choose(Wish.of(arguments.kubeconfig, arguments.context, None), report)
-    identity = cluster_id(find_kubectl(report), cluster.kubeconfig())
-    _print(images.load(arguments.name, cluster, identity))
+    _print(images.load(arguments.name, cluster, access_to(cluster, report).identity()))
 
 
 def _push(arguments: argparse.Namespace, images: Images, _report: Report) -> None:
@@ -84,12 +81,6 @@ def _list(arguments: argparse.Namespace, images: Images, _report: Report) -> Non
     for name in arguments.name:
         image = images.image(name)
         sys.stdout.write(f"{image.reference}  {'built' if images.is_built(image) else 'not built'}\n")
-
-
-def cluster_id(kubectl: str, kubeconfig: Path) -> str:
-    """Return what tells one cluster from every other, also from one that was removed and made anew."""
-    argv = ["get", "namespace", "kube-system", "--output", "jsonpath={.metadata.uid}"]
-    return run([kubectl, "--kubeconfig", kubeconfig, *argv])
 
 
 def _print(images: Iterable[Image]) -> None:

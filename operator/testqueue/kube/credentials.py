@@ -5,14 +5,12 @@ Both become kopf's ConnectionInfo, so that kopf and our own session are the same
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import kopf
-import yaml
-from kubernetes.client import Configuration
-from kubernetes.config import ConfigException, load_kube_config
 
 from testqueue.settings import SERVICE_ACCOUNT
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 #: The kubelet renews a pod's token well before its end; client-go, too, reads the file again each minute.
 TOKEN_REREAD_SECONDS: Final = 60.0
-_SERVER: Final = "https://kubernetes.default.svc"
 
 
 class CredentialsError(Exception):
@@ -54,6 +51,11 @@ class KubeconfigCredentials:
         return self._info
 
     def _load(self) -> kopf.ConnectionInfo:
+        # In a pod there is no kubeconfig, and the image does without this large package.
+        import yaml
+        from kubernetes.client import Configuration
+        from kubernetes.config import ConfigException, load_kube_config
+
         configuration: Any = Configuration()
         try:
             load_kube_config(self._path, self._context or None, configuration, persist_config=False)  # type: ignore[no-untyped-call]
@@ -103,12 +105,23 @@ class ServiceAccountCredentials:
             token = (self._folder / "token").read_text().strip()
         except OSError as error:
             raise CredentialsError(f"the pod's service account token: {_one_line(error)}") from error
-        return kopf.ConnectionInfo(server=_SERVER, ca_path=str(self._folder / "ca.crt"), token=token)
+        return kopf.ConnectionInfo(server=_server(), ca_path=str(self._folder / "ca.crt"), token=token)
 
 
 def credentials(kubeconfig: str, context: str) -> Credentials:
     """Return what the settings name: a kubeconfig's context, else the pod's service account."""
     return KubeconfigCredentials(kubeconfig, context) if kubeconfig else ServiceAccountCredentials()
+
+
+def _server() -> str:
+    # By address, as all in-cluster clients do it: a cluster need not have DNS.
+    host, port = (
+        os.environ.get("KUBERNETES_SERVICE_HOST", ""),
+        os.environ.get("KUBERNETES_SERVICE_PORT", "443"),
+    )
+    if not host:
+        raise CredentialsError("KUBERNETES_SERVICE_HOST is not set: is this a pod?")
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
 def _one_line(error: Exception) -> str:
