@@ -21,6 +21,7 @@ from hack.localcluster.report import Report
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hack.localcluster.certificates import KeyPair
     from hack.localcluster.rest import ApiClient
 
 # From a range for documentation (RFC 5737): the API server refuses loopback, and no pod will use it.
@@ -122,6 +123,10 @@ class ThrowawayControlPlane:
             client=pair,
             namespace=namespace,
         )
+
+    def certificate_for_server(self, name: str, *hosts: str) -> KeyPair:
+        """Return a certificate that the API server trusts, for a server that a test plays (a kubelet)."""
+        return self._plane.authority.issue(f"server-{_file_name(name)}", Identity(name, hosts=hosts))
 
     def token_for_service_account(self, namespace: str, name: str, *, pod: str | None = None) -> str:
         """Return a token as the kubelet would hand it to a pod; with `pod`, bound to that existing pod."""

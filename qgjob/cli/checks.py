@@ -99,7 +99,7 @@ def _test(spec: dict[str, Any]) -> list[str]:
     if not value or len(value) > LENGTHS["test"]:
         return [f"--test {value!r}: 1 to {LENGTHS['test']} characters"]
     if value.startswith("/") or ".." in value.split("/"):
-        return [f"--test {value}: test must be a path inside the source: relative, without '..'"]
+        return [f"--test {value}: must be a path inside the source: relative, without '..'"]
     return []
 
 

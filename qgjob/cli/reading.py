@@ -66,11 +66,12 @@ def copy(session: Session, job: Object, run: Run, *, follow: bool = False) -> No
     if not run.pod:
         raise CliError(f"attempt {run.attempt} had no pod, so there is no log. {_known(job)}")
     printed = 0
+    last = not (follow and run.running)
     while True:
         part = Part(views.name(job), run.attempt)
         seen = 0
         try:
-            lines = session.client.pod_log(run.pod, container=CONTAINER, follow=follow and run.running)
+            lines = session.client.pod_log(run.pod, container=CONTAINER, follow=not last)
             for line in lines:
                 text = part.feed(line)
                 if part.ended:
@@ -87,15 +88,19 @@ def copy(session: Session, job: Object, run: Run, *, follow: bool = False) -> No
                 ) from error
             if error.status != 400:
                 raise
-            if not follow:
+            if last:
                 raise CliError(f"the pod {run.pod} has no log yet: {error.message}") from error
         except Unreachable as error:
-            if not follow:
+            if last:
                 raise
             session.note(f"{error} Trying again.")
-        if not (follow and run.running) or not _goes_on(session, job, run):
+        if last:
             break
-        time.sleep(_PAUSE_SECONDS)
+        # The stream ended before the test's part did: it broke, or the test's end is written by now.
+        if _goes_on(session, job, run):
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            last = True
     if not part.begun:
         raise CliError(
             f"the log of pod {run.pod} holds nothing of attempt {run.attempt} (any more). {_known(job)}"

@@ -1,0 +1,206 @@
+"""`qgjob logs` against a real API server, with a kubelet that is played."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from qgjob.api.constants import TEST_JOBS
+from tests.apiserver.cli_support import Cli, Operator
+from tests.apiserver.kubelet import Kubelet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hack.localcluster.throwaway import ThrowawayControlPlane
+
+POD = "tb-1-pod"
+
+
+@pytest.fixture
+def cli(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
+    return Cli(crds.kubeconfig, namespace, tmp_path)
+
+
+@pytest.fixture
+def operator(crds: ThrowawayControlPlane, namespace: str) -> Operator:
+    return Operator(crds.kubeconfig, namespace)
+
+
+@pytest.fixture
+def kubelet(crds: ThrowawayControlPlane, namespace: str) -> Iterator[Kubelet]:
+    # A pod needs its namespace's default account, which no controller makes here.
+    crds.client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "default"}})
+    with Kubelet(crds, f"node-{namespace}") as kubelet:
+        yield kubelet
+
+
+def framed(job: str, attempt: int, *lines: str, outcome: str = "passed") -> list[str]:
+    return [
+        f"::qgjob:: begin {job} attempt={attempt}",
+        *lines,
+        f"::qgjob:: end {job} attempt={attempt} outcome={outcome}",
+    ]
+
+
+def test_only_the_tests_own_part_is_printed(cli: Cli, operator: Operator, kubelet: Kubelet) -> None:
+    operator.create("a")
+    operator.run_to("a", "passed")
+    log = kubelet.pod(operator.namespace, POD)
+    log.write("installing", *framed("b", 1, "b's"), *framed("a", 1, "one", "", "two"), *framed("c", 1, "c's"))
+
+    answer = cli.run("logs", "a")
+
+    assert answer.code == 0
+    assert answer.stdout == "one\n\ntwo\n"
+    assert answer.stderr == ""
+
+
+def test_an_earlier_attempt_is_found_in_its_own_pod(cli: Cli, operator: Operator, kubelet: Kubelet) -> None:
+    operator.create("a")
+    operator.run("a", pod="tb-1-first")
+    operator.finish("a", "failed", "no button")
+    operator.run("a", pod="tb-2-second")
+    operator.finish("a", "passed")
+    kubelet.pod(operator.namespace, "tb-1-first").write(*framed("a", 1, "first"))
+    kubelet.pod(operator.namespace, "tb-2-second").write(*framed("a", 2, "second"))
+
+    assert cli.run("logs", "a").stdout == "second\n"
+    assert cli.run("logs", "a", "--attempt", "1").stdout == "first\n"
+
+
+def test_an_attempt_that_never_was_is_told(cli: Cli, operator: Operator) -> None:
+    operator.create("a")
+    operator.run_to("a", "passed")
+
+    answer = cli.run("logs", "a", "--attempt", "7")
+
+    assert answer.code == 2
+    assert "job a has no attempt 7 that ran (it has: 1)" in answer.stderr
+
+
+def test_a_job_that_has_not_run_says_so(cli: Cli, operator: Operator) -> None:
+    operator.create("a")
+
+    answer = cli.run("logs", "a")
+
+    assert answer.code == 2
+    assert "job a has not run yet: Waiting in queue:p5 for target phones" in answer.stderr
+    assert "`qgjob logs -f a` follows it from its start" in answer.stderr
+
+
+def test_a_pod_that_is_gone_is_told_with_what_is_known(cli: Cli, operator: Operator) -> None:
+    operator.create("a", maxRetries=0)
+    operator.run_to("a", "failed", "no button")
+
+    answer = cli.run("logs", "a")
+
+    assert answer.code == 2
+    assert answer.stderr == (
+        "qgjob: the pod tb-1-pod of attempt 1 is gone, and its log with it. "
+        "What its status says: failed, no button\n"
+    )
+
+
+def test_a_log_that_was_cut_is_told(cli: Cli, operator: Operator, kubelet: Kubelet) -> None:
+    operator.create("a")
+    operator.run_to("a", "passed")
+    kubelet.pod(operator.namespace, POD).write(*framed("b", 1, "b's"))
+
+    answer = cli.run("logs", "a")
+
+    assert answer.code == 2
+    assert "the log of pod tb-1-pod holds nothing of attempt 1" in answer.stderr
+
+
+def test_follow_goes_from_the_queue_through_a_retry_to_the_end(
+    cli: Cli, operator: Operator, kubelet: Kubelet
+) -> None:
+    operator.create("a")
+    first = kubelet.pod(operator.namespace, "tb-1-first")
+    second = kubelet.pod(operator.namespace, "tb-2-second")
+    following = cli.start("logs", "-f", "a")
+    following.until("Waiting in queue:p5 for target phones")
+
+    operator.run("a", pod="tb-1-first")
+    following.until("attempt 1, pod tb-1-first")
+    first.write(*framed("a", 1, "first try", outcome="failed"))
+    operator.finish("a", "failed", "no button")
+    following.until("Failed once: no button; retry in")
+
+    operator.run("a", pod="tb-2-second")
+    following.until("attempt 2, pod tb-2-second")
+    second.write(*framed("a", 2, "second try"))
+    operator.finish("a", "passed")
+
+    answer = following.end()
+    assert answer.code == 0
+    assert answer.stdout == "first try\nsecond try\n"
+    assert answer.last_line == "qgjob: completed: Passed after failing once"
+
+
+def test_follow_prints_lines_as_they_are_written(cli: Cli, operator: Operator, kubelet: Kubelet) -> None:
+    operator.create("a")
+    operator.run("a")
+    log = kubelet.pod(operator.namespace, POD)
+    following = cli.start("logs", "-f", "a")
+    following.until("attempt 1")
+    assert following.process.stdout is not None
+
+    log.write("::qgjob:: begin a attempt=1", "one")
+    assert following.process.stdout.readline() == "one\n"
+    log.write("two")
+    assert following.process.stdout.readline() == "two\n"
+
+    log.write("::qgjob:: end a attempt=1 outcome=passed")
+    operator.finish("a", "passed")
+    assert following.end().code == 0
+
+
+def test_a_stream_that_breaks_is_taken_up_without_repeating_lines(
+    cli: Cli, operator: Operator, kubelet: Kubelet
+) -> None:
+    operator.create("a")
+    operator.run("a")
+    log = kubelet.pod(operator.namespace, POD)
+    log.write("::qgjob:: begin a attempt=1", "one")
+    log.end()  # for this reader; the job is still running
+    following = cli.start("logs", "-f", "a")
+    following.until("attempt 1")
+    assert following.process.stdout is not None
+    assert following.process.stdout.readline() == "one\n"
+
+    log.write("two", "::qgjob:: end a attempt=1 outcome=passed")
+    operator.finish("a", "passed")
+
+    answer = following.end()
+    assert answer.stdout == "two\n"
+    assert answer.code == 0
+
+
+def test_follow_of_one_attempt_ends_with_it(cli: Cli, operator: Operator, kubelet: Kubelet) -> None:
+    operator.create("a")
+    operator.run_to("a", "failed", "no button")
+    kubelet.pod(operator.namespace, POD).write(*framed("a", 1, "first"))
+
+    answer = cli.run("logs", "-f", "a", "--attempt", "1")
+
+    assert (answer.code, answer.stdout) == (0, "first\n")
+
+
+def test_follow_ends_when_the_job_is_deleted(cli: Cli, operator: Operator) -> None:
+    operator.create("a")
+    following = cli.start("logs", "-f", "a")
+    following.until("Waiting in queue")
+    operator.client.delete(TEST_JOBS, "a")
+
+    answer = following.end()
+
+    assert answer.code == 0
+    assert answer.last_line == "qgjob: job a was deleted"
+
+
+def test_an_unknown_job_is_told(cli: Cli) -> None:
+    assert cli.run("logs", "nope").code == 2
