@@ -43,7 +43,13 @@ class ApiClient:
                 self._context.load_cert_chain(str(client.certificate), str(client.key))
 
     def request(
-        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content_type: str = "application/json",
+        *,
+        accept: str = "application/json",
     ) -> Any:
         """Send one request; return the decoded JSON, or the text where the answer is none.
 
@@ -52,7 +58,7 @@ class ApiClient:
         connection = self._connect()
         try:
             payload = None if body is None else json.dumps(body).encode()
-            headers = {"Accept": "application/json", "Content-Type": content_type}
+            headers = {"Accept": accept, "Content-Type": content_type}
             connection.request(method, path, payload, headers)
             answer = connection.getresponse()
             content = answer.read().decode(errors="replace")

@@ -7,15 +7,17 @@ has no word for.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from pydantic import BaseModel
 
-from .base import ApiModel, Column, Rule
 from .constants import GROUP, VERSION
 from .testbatch import TestBatch
 from .testjob import TestJob
 from .testtarget import TestTarget
+
+if TYPE_CHECKING:
+    from .base import ApiModel, Column, Rule
 
 _DROPPED = frozenset({"title", "additionalProperties", "const", "anyOf", "$ref", "discriminator"})
 
@@ -71,7 +73,7 @@ def open_api_schema(model: type[ApiModel]) -> dict[str, Any]:
     raw = model.model_json_schema(by_alias=True, mode="validation")
     rules = _rules_by_title(model)
     definitions = raw.get("$defs", {})
-    root = _structural(raw, definitions, rules)
+    root = _structural(raw, definitions, rules, model.__name__)
     properties = root["properties"]
     properties["metadata"] = {"type": "object"}
     # Without a default here the API server would default nothing inside a status that was never written.
@@ -81,7 +83,7 @@ def open_api_schema(model: type[ApiModel]) -> dict[str, Any]:
         "type": "object",
         "required": ["spec"],
         "properties": {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, **properties},
-        **({"x-kubernetes-validations": _rules(rules[model.__name__])} if rules.get(model.__name__) else {}),
+        **({key: root[key]} if (key := "x-kubernetes-validations") in root else {}),
     }
 
 
@@ -102,10 +104,10 @@ def _rules_by_title(model: type[BaseModel]) -> dict[str, tuple[Rule, ...]]:
 
 
 def _structural(
-    node: dict[str, Any], definitions: dict[str, Any], rules: dict[str, tuple[Rule, ...]]
+    node: dict[str, Any], definitions: dict[str, Any], rules: dict[str, tuple[Rule, ...]], name: str = ""
 ) -> dict[str, Any]:
+    """The node without what Kubernetes refuses. `name` is the model's, where the node is one."""
     node = dict(node)
-    name = node.get("title", "")
     if "$ref" in node:
         name = node["$ref"].rsplit("/", 1)[-1]
         # What stands beside the reference (a field's own description or default) is more exact than the model's.
@@ -139,7 +141,7 @@ def _structural(
     if out.get("format") == "date-time":
         out["type"] = "string"
     if own_rules := rules.get(name):
-        out["x-kubernetes-validations"] = _rules(own_rules)
+        out["x-kubernetes-validations"] = [rule.to_wire() for rule in own_rules]
     return out
 
 
@@ -148,10 +150,6 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return value
-
-
-def _rules(rules: tuple[Rule, ...]) -> list[dict[str, str]]:
-    return [{"rule": rule.rule, "message": rule.message} for rule in rules]
 
 
 def _column(column: Column) -> dict[str, Any]:

@@ -6,10 +6,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from .base import ApiModel, Rule
+from .base import ApiModel, Rule, matching, rules
 
-RelativePath = Annotated[
-    str, Field(max_length=512, pattern=r"^[^/].*$", description="A relative path with '/' between its parts.")
+Sha256 = Annotated[
+    str,
+    matching(
+        r"^[0-9a-f]{64}$", "must be 64 lower-case hexadecimal digits, as sha256sum prints them", max_length=64
+    ),
 ]
 
 
@@ -17,7 +20,13 @@ class ImageSource(ApiModel):
     """Test files that are in the runner's image already."""
 
     path: Annotated[
-        str, Field(max_length=512, pattern=r"^/", description="Absolute path of the project in the image.")
+        str,
+        matching(
+            r"^/",
+            "must be an absolute path in the runner's image",
+            max_length=512,
+            description="Absolute path of the project in the image.",
+        ),
     ] = "/project"
 
 
@@ -26,17 +35,35 @@ class GitSource(ApiModel):
 
     repository: Annotated[
         str,
-        Field(
-            min_length=1,
+        matching(
+            r"^(https?|ssh|git|file)://|^[^@/]+@[^:]+:",
+            "must be a clone URL: https://host/team/tests.git or git@host:team/tests.git",
             max_length=2048,
-            pattern=r"^(https?|ssh|git|file)://|^[^@/]+@[^:]+:",
             description="Clone URL.",
         ),
     ]
-    revision: Annotated[str, Field(min_length=1, max_length=256, description="Branch, tag or commit.")] = (
-        "HEAD"
-    )
-    path: Annotated[str, Field(max_length=512, description="Folder of the project in the repository.")] = "."
+    revision: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=256,
+            description="Branch, tag or commit.",
+            json_schema_extra=rules(Rule("!self.startsWith('-')", "must be a branch, tag or commit")),
+        ),
+    ] = "HEAD"
+    path: Annotated[
+        str,
+        Field(
+            max_length=512,
+            description="Folder of the project in the repository.",
+            json_schema_extra=rules(
+                Rule(
+                    "!self.startsWith('/') && !self.split('/').exists(part, part == '..')",
+                    "must be a path inside the repository: relative, without '..'",
+                )
+            ),
+        ),
+    ] = "."
 
 
 class ArchiveSource(ApiModel):
@@ -44,13 +71,14 @@ class ArchiveSource(ApiModel):
 
     url: Annotated[
         str,
-        Field(
-            min_length=1, max_length=2048, pattern=r"^https?://", description="http(s) URL of the archive."
+        matching(
+            r"^https?://",
+            "must begin with https:// or http://",
+            max_length=2048,
+            description="http(s) URL of the archive.",
         ),
     ]
-    sha256: Annotated[
-        str | None, Field(pattern=r"^[0-9a-f]{64}$", description="Checked after the download where given.")
-    ] = None
+    sha256: Annotated[Sha256 | None, Field(description="Checked after the download where given.")] = None
 
 
 class ConfigMapSource(ApiModel):

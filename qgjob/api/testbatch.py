@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import ApiModel, Column, Rule, schema
+from .base import ApiModel, Column, Rule, fixed, rules, schema
 from .constants import MAX_BATCH_TESTS
 from .testjob import Conditions, Identifier, Outcome, TargetName
 
@@ -51,16 +51,11 @@ class TestBatchSpec(ApiModel):
     ] = False
 
     RULES: ClassVar[tuple[Rule, ...]] = (
-        Rule("self.appVersionId == oldSelf.appVersionId", "appVersionId can't be changed"),
-        Rule("self.target == oldSelf.target", "target can't be changed"),
-        Rule("has(self.device) == has(oldSelf.device)", "device can't be changed"),
-        Rule(
-            "!has(self.device) || !has(oldSelf.device) || self.device == oldSelf.device",
-            "device can't be changed",
-        ),
+        *fixed("TestBatch", "appVersionId", "target", optional=("device",)),
         Rule(
             "self.jobs.size() >= oldSelf.jobs.size() && self.jobs.slice(0, oldSelf.jobs.size()) == oldSelf.jobs",
-            "jobs is append-only: entries can be added at the end, never changed or removed",
+            "entries can be added at the end, never changed or removed",
+            ".jobs",
         ),
     )
 
@@ -78,10 +73,34 @@ class TestBatchStatus(ApiModel):
 
     __test__: ClassVar[bool] = False
 
-    pod: Annotated[str, Field(description="The uid of the one pod that owns this batch.")] = ""
+    pod: Annotated[
+        str,
+        Field(
+            description="The uid of the one pod that owns this batch.",
+            json_schema_extra=rules(
+                Rule("oldSelf == '' || self == oldSelf", "a batch keeps the owner that it has")
+            ),
+        ),
+    ] = ""
     pod_name: str = ""
-    phase: BatchPhase = "Pending"
-    open: Annotated[bool, Field(description="TestJobs may still be appended.")] = True
+    phase: Annotated[
+        BatchPhase,
+        Field(
+            json_schema_extra=rules(
+                Rule(
+                    "self == oldSelf || !(oldSelf in ['Completed', 'Failed', 'Yielded'])",
+                    "a batch that is over stays over",
+                )
+            )
+        ),
+    ] = "Pending"
+    open: Annotated[
+        bool,
+        Field(
+            description="TestJobs may still be appended.",
+            json_schema_extra=rules(Rule("oldSelf || !self", "a closed batch can't be opened again")),
+        ),
+    ] = True
     start_time: datetime | None = None
     finish_time: datetime | None = None
     install_seconds: Annotated[float | None, Field(ge=0)] = None
@@ -111,6 +130,13 @@ class TestBatch(ApiModel):
     PLURAL: ClassVar[str] = "testbatches"
     SHORT_NAMES: ClassVar[tuple[str, ...]] = ("tb",)
     SELECTABLE: ClassVar[tuple[str, ...]] = (".spec.appVersionId", ".spec.target", ".status.phase")
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        # Kubernetes cuts longer ones in the names of the Job's pods, by which a pod is known to be the batch's.
+        Rule(
+            "self.metadata.name.size() <= 57",
+            "a TestBatch's name has at most 57 characters",
+        ),
+    )
     COLUMNS: ClassVar[tuple[Column, ...]] = (
         Column("Phase", "string", ".status.phase"),
         Column("Priority", "integer", ".spec.priority", "the highest of its TestJobs"),

@@ -7,41 +7,43 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import ApiModel, Column, Rule, schema
+from .base import ApiModel, Column, Rule, fixed, matching, rules, schema
 from .constants import MAX_ATTEMPTS_KEPT
 from .source import Source
 
 Phase = Literal["Pending", "Scheduled", "Running", "Succeeded", "Retrying", "DeadLettered", "Cancelled"]
 Outcome = Literal["passed", "failed", "infrastructure"]
+ONLY_GROWS = rules(Rule("self >= oldSelf", "can only be counted up"))
 Identifier = Annotated[
-    str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._+-]*[A-Za-z0-9])?$")
+    str,
+    matching(
+        r"^[A-Za-z0-9]([A-Za-z0-9._+-]*[A-Za-z0-9])?$",
+        "must be letters and digits, with '.', '_', '+' or '-' between them",
+        max_length=128,
+    ),
 ]
 TargetName = Annotated[
     str,
-    Field(
-        min_length=1,
+    matching(
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+        "must be the name of a TestTarget: lower-case letters and digits, with '-' between them",
         max_length=63,
-        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         description="Name of a TestTarget in the same namespace.",
     ),
 ]
 
 
-def _fixed(field: str, *, optional: bool = False) -> tuple[Rule, ...]:
-    """Rules that make a field immutable; an optional one may be neither added nor removed either."""
-    message = f"{field} can't be changed after the TestJob was created: submit a new TestJob"
-    if not optional:
-        return (Rule(f"self.{field} == oldSelf.{field}", message),)
-    return (
-        Rule(f"has(self.{field}) == has(oldSelf.{field})", message),
-        Rule(f"!has(self.{field}) || !has(oldSelf.{field}) || self.{field} == oldSelf.{field}", message),
-    )
-
-
 class EnvVar(ApiModel):
     """One environment variable of the test's process. Never a secret: every runner of the namespace can read it."""
 
-    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    name: Annotated[
+        str,
+        matching(
+            r"^[A-Za-z_][A-Za-z0-9_]*$",
+            "must be letters, digits and '_', and must not begin with a digit",
+            max_length=128,
+        ),
+    ]
     value: Annotated[str, Field(max_length=4096)] = ""
 
 
@@ -58,7 +60,18 @@ class TestJobSpec(ApiModel):
         Field(description="The app version under test; TestJobs with the same one share an install."),
     ]
     test: Annotated[
-        str, Field(min_length=1, max_length=512, description="Path of the test file in the source.")
+        str,
+        Field(
+            min_length=1,
+            max_length=512,
+            description="Path of the test file in the source.",
+            json_schema_extra=rules(
+                Rule(
+                    "!self.startsWith('/') && !self.split('/').exists(part, part == '..')",
+                    "must be a path inside the source: relative, without '..'",
+                )
+            ),
+        ),
     ]
     target: TargetName
     priority: Annotated[int, Field(ge=1, le=10, description="1 to 10; 10 runs first.")] = 5
@@ -97,26 +110,30 @@ class TestJobSpec(ApiModel):
             description="Delete the TestJob this many seconds after it ended; the operator's setting otherwise.",
         ),
     ] = None
-    cancel: Annotated[bool, Field(description="Set to true to cancel; can't be taken back.")] = False
+    cancel: Annotated[
+        bool,
+        Field(
+            description="Set to true to cancel; can't be taken back.",
+            json_schema_extra=rules(
+                Rule("self || !oldSelf", "a cancelled TestJob can't be revived: submit a new one")
+            ),
+        ),
+    ] = False
     replays: Annotated[
-        int, Field(ge=0, le=1000000, description="Count up by one to replay a dead-lettered TestJob.")
+        int,
+        Field(
+            ge=0,
+            le=1000000,
+            description="Count up by one to replay a dead-lettered TestJob.",
+            json_schema_extra=ONLY_GROWS,
+        ),
     ] = 0
 
     RULES: ClassVar[tuple[Rule, ...]] = (
-        *_fixed("orgId"),
-        *_fixed("appVersionId"),
-        *_fixed("test"),
-        *_fixed("target"),
-        *_fixed("maxRetries"),
-        *_fixed("isolation"),
-        *_fixed("timeoutSeconds", optional=True),
-        *_fixed("source", optional=True),
-        *_fixed("env", optional=True),
-        Rule("!oldSelf.cancel || self.cancel", "a cancelled TestJob can't be revived: submit a new TestJob"),
-        Rule("self.replays >= oldSelf.replays", "replays only counts up"),
-        Rule(
-            "!self.test.startsWith('/') && !self.test.split('/').exists(part, part == '..')",
-            "test must be a path inside the source: relative, without '..'",
+        *fixed(
+            "TestJob",
+            *("orgId", "appVersionId", "test", "target", "maxRetries", "isolation"),
+            optional=("timeoutSeconds", "source", "env"),
         ),
     )
 
@@ -166,7 +183,12 @@ class TestJobStatus(ApiModel):
     batch: Annotated[str, Field(description="The TestBatch that it belongs to now, or last ran in.")] = ""
     pod: Annotated[str, Field(description="The pod that runs it, or last ran it.")] = ""
     attempt: Annotated[
-        int, Field(ge=0, description="Claims so far; only grows. Not every claim becomes a run.")
+        int,
+        Field(
+            ge=0,
+            description="Claims so far; only grows. Not every claim becomes a run.",
+            json_schema_extra=ONLY_GROWS,
+        ),
     ] = 0
     failures: Annotated[
         int, Field(ge=0, description="Test failures since the submission or the last replay.")
@@ -174,7 +196,9 @@ class TestJobStatus(ApiModel):
     infrastructure_failures: Annotated[
         int, Field(ge=0, description="Infrastructure failures since the submission or the last replay.")
     ] = 0
-    observed_replays: Annotated[int, Field(ge=0)] = 0
+    observed_replays: Annotated[
+        int, Field(ge=0, description="The spec's replays that were acted upon.", json_schema_extra=ONLY_GROWS)
+    ] = 0
     start_time: Annotated[datetime | None, Field(description="Start of the newest attempt.")] = None
     finish_time: Annotated[datetime | None, Field(description="When it ended for good.")] = None
     next_attempt_time: Annotated[datetime | None, Field(description="Not run again before this time.")] = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import ApiModel, Column, Rule, schema
+from .base import ApiModel, Column, Rule, matching, schema
 from .constants import MAX_BATCH_TESTS
 from .source import Source
 from .testjob import Condition, Conditions, EnvVar, Outcome
@@ -23,13 +23,20 @@ PreservedObject = Annotated[
 class Device(ApiModel):
     """One phone or emulator that adb reaches over the network."""
 
-    name: Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    name: Annotated[
+        str,
+        matching(
+            r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+            "must be lower-case letters and digits, with '-' or '.' between them",
+            max_length=63,
+        ),
+    ]
     address: Annotated[
         str,
-        Field(
-            min_length=3,
+        matching(
+            r"^[^\s:]+:[0-9]{1,5}$",
+            "must be host:port of the device's adb daemon, such as 10.0.0.7:5555",
             max_length=255,
-            pattern=r"^[^\s:]+:[0-9]{1,5}$",
             description="host:port of its adb daemon.",
         ),
     ]
@@ -65,7 +72,8 @@ class AppWrightSettings(ApiModel):
         str,
         Field(
             max_length=512,
-            description="The project's Playwright configuration, relative to the source; one of the runner's own is used where the project has none.",
+            description="The project's Playwright configuration, relative to the source; "
+            "one of the runner's own is used where the project has none.",
         ),
     ] = "appwright.config.ts"
     project: Annotated[
@@ -183,10 +191,10 @@ class App(ApiModel):
 
     url: Annotated[
         str,
-        Field(
-            min_length=1,
+        matching(
+            r"^(https?|file)://",
+            "must begin with https://, http:// or file://",
             max_length=2048,
-            pattern=r"^(https?|file)://",
             description="URL of the package; {appVersionId} stands for the TestJob's app version.",
         ),
     ]
@@ -197,7 +205,8 @@ class App(ApiModel):
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.url.contains('{appVersionId}')",
-            "app.url must contain {appVersionId}, else every app version is the same file",
+            "must contain {appVersionId}, else every app version is the same file",
+            ".url",
         ),
     )
 
@@ -214,8 +223,10 @@ class Batching(ApiModel):
             description="A batch is cut so that install and tests take about this long, where other slots are free."
         ),
     ] = 120
+
+
 class Retry(ApiModel):
-    """When a TestJob that did not pass runs again: backoffSeconds × factor^(failures − 1), at most maxBackoffSeconds."""
+    """When a TestJob runs again that did not pass: backoffSeconds × factor^(failures − 1), up to maxBackoffSeconds."""
 
     backoff_seconds: Annotated[
         int, Field(ge=0, le=86400, description="Wait before the first retry, in seconds.")
@@ -248,7 +259,8 @@ class Timeouts(ApiModel):
     fence_seconds: Annotated[
         Seconds,
         Field(
-            description="A runner that can't read its batch for so long stops its tests; longer than a restart of the control plane."
+            description="A runner that can't read its batch for so long stops its tests; "
+            "longer than a restart of the control plane."
         ),
     ] = 60
 
@@ -292,7 +304,8 @@ class TestTargetSpec(ApiModel):
     pod_template: Annotated[
         PreservedObject | None,
         Field(
-            description="Merged into the runner's pod: metadata and spec as in a Job's template. The runner's container is named 'runner'."
+            description="Merged into the runner's pod: metadata and spec as in a Job's template. "
+            "The runner's container is named 'runner'."
         ),
     ] = None
 
@@ -348,7 +361,7 @@ class TestTarget(ApiModel):
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",
-            "a TestTarget's name is at most 63 characters without dots",
+            "a TestTarget's name has at most 63 characters and no dots",
         ),
     )
     COLUMNS: ClassVar[tuple[Column, ...]] = (

@@ -197,7 +197,7 @@ def test_mistakes_are_told_before_any_request(cli: Cli) -> None:
 
     assert answer.code == 2
     assert answer.stderr.splitlines() == [
-        "qgjob: --test ../a.ts: test must be a path inside the source: relative, without '..'",
+        "qgjob: --test ../a.ts: must be a path inside the source: relative, without '..'",
         "--priority 11: priority must be between 1 and 10 (10 runs first)",
     ]
 
@@ -211,7 +211,7 @@ def test_the_servers_own_words_are_told_field_by_field(cli: Cli, operator: Opera
     assert answer.stderr.splitlines() == [
         "qgjob: the API server refuses it:",
         "  spec.priority: 11: should be less than or equal to 10",
-        "  spec: test must be a path inside the source: relative, without '..'",
+        "  spec.test: \"/etc/passwd\": must be a path inside the source: relative, without '..'",
     ]
     assert operator.jobs() == []
 

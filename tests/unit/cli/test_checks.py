@@ -33,9 +33,13 @@ def test_texts_have_the_lengths_of_the_schema(spec_schema: dict[str, Any], field
 
 def test_patterns_are_those_of_the_schema(spec_schema: dict[str, Any]) -> None:
     fields = spec_schema["properties"]
-    assert checks.IDENTIFIER == fields["orgId"]["pattern"] == fields["appVersionId"]["pattern"]
-    assert fields["target"]["pattern"] == checks.TARGET_NAME
-    assert fields["env"]["items"]["properties"]["name"]["pattern"] == checks.VARIABLE_NAME
+    for field, pattern in (
+        (fields["orgId"], checks.IDENTIFIER),
+        (fields["appVersionId"], checks.IDENTIFIER),
+        (fields["target"], checks.TARGET_NAME),
+        (fields["env"]["items"]["properties"]["name"], checks.VARIABLE_NAME),
+    ):
+        assert [rule["rule"] for rule in field["x-kubernetes-validations"]] == [f"self.matches('{pattern}')"]
 
 
 def test_environment_limits_are_those_of_the_schema(spec_schema: dict[str, Any]) -> None:
@@ -51,7 +55,7 @@ def test_isolations_are_those_of_the_schema(spec_schema: dict[str, Any]) -> None
 
 
 def test_the_rule_on_paths_is_told_in_its_own_words(spec_schema: dict[str, Any]) -> None:
-    messages = [rule["message"] for rule in spec_schema["x-kubernetes-validations"]]
+    messages = [rule["message"] for rule in spec_schema["properties"]["test"]["x-kubernetes-validations"]]
     [problem] = checks.problems({**GOOD, "test": "../secret.ts"})
 
     assert problem.removeprefix("--test ../secret.ts: ") in messages
