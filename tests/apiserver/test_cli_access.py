@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from hack.localcluster.throwaway import ThrowawayControlPlane
 from qgjob.api.constants import GROUP
@@ -13,8 +15,8 @@ from tests.apiserver.cli_support import NEEDED, Cli, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+MANIFESTS = Path(__file__).parents[2] / "manifests"
 SUBMISSION = ("submit", *NEEDED, "--test", "a.ts")
 
 
@@ -71,6 +73,51 @@ def test_who_may_only_read_can_wait(restricted: Cli, crds: ThrowawayControlPlane
     operator.run_to("a", "passed")
 
     assert waiting.end().code == 0
+
+
+@pytest.fixture
+def submitter(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
+    """An account with the role that the manifests have for CI."""
+    documents = yaml.safe_load_all((MANIFESTS / "base/user-rbac.yaml").read_text())
+    [role] = [each for each in documents if each["metadata"]["name"] == "qgjob-submitter"]
+    role["metadata"]["name"] = f"submitter-{namespace}"
+    root = "/apis/rbac.authorization.k8s.io/v1"
+    crds.client.create(f"{root}/clusterroles", role)
+    crds.client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "ci"}})
+    crds.client.create(
+        f"{root}/namespaces/{namespace}/rolebindings",
+        {
+            "metadata": {"name": "ci"},
+            "roleRef": {
+                "apiGroup": "rbac.authorization.k8s.io",
+                "kind": "ClusterRole",
+                "name": role["metadata"]["name"],
+            },
+            "subjects": [{"kind": "ServiceAccount", "name": "ci", "namespace": namespace}],
+        },
+    )
+    return Cli(crds.kubeconfig_for_service_account(namespace, "ci"), namespace, tmp_path)
+
+
+def test_the_role_for_ci_is_enough_for_every_command(
+    submitter: Cli, crds: ThrowawayControlPlane, namespace: str
+) -> None:
+    operator = Operator(crds.kubeconfig, namespace)
+    folder = submitter.folder / "e2e"
+    folder.mkdir()
+    (folder / "a.ts").touch()
+    submission = (*SUBMISSION, "--source-dir", str(folder), "--job-id", "ci-1", "--max-retries", "0")
+    assert submitter.run(*submission).code == 0
+    assert submitter.run(*submission).code == 0
+    assert submitter.run(*submission, "--priority", "9").code == 2  # known, and refused for its content
+    operator.run_to("ci-1", "failed", "no button")
+
+    assert submitter.run("wait", "ci-1").code == 1
+    assert submitter.run("dlq", "replay", "ci-1").code == 0
+    assert submitter.run("cancel", "ci-1").code == 0
+    for command in (["status", "ci-1"], ["list"], ["dlq", "list"], ["targets"], ["batches"], ["version"]):
+        assert submitter.run(*command).code == 0
+    assert "is gone" in submitter.run("logs", "ci-1").stderr  # and not: may not be read
 
 
 def test_the_version_needs_no_rights(restricted: Cli) -> None:
