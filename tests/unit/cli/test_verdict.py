@@ -85,7 +85,10 @@ def test_the_worst_news_wins(those: list[jobs.Object], code: Exit) -> None:
 def test_a_mistake_of_the_submitter_fails_the_build() -> None:
     job = jobs.ended(jobs.pending("x"), "failed", "no app app-1", final_reason="AppVersionNotFound")
 
-    assert verdict(job).line == "FAILED: tests/login.spec.ts (job x) failed with AppVersionNotFound: no app app-1"
+    assert (
+        verdict(job).line
+        == "FAILED: tests/login.spec.ts (job x) failed with AppVersionNotFound: no app app-1"
+    )
 
 
 def test_the_line_names_three_and_counts_the_rest() -> None:
