@@ -32,10 +32,14 @@ Kubeconfig = Annotated[
     str | None,
     typer.Option("--kubeconfig", metavar="FILE", help="The kubeconfig to use [env: KUBECONFIG]."),
 ]
-Context = Annotated[str | None, typer.Option("--context", help="The kubeconfig's context to use.")]
+Context = Annotated[
+    str | None, typer.Option("--context", metavar="NAME", help="The kubeconfig's context to use.")
+]
 Namespace = Annotated[
     str | None,
-    typer.Option("--namespace", "-n", help="The namespace [env: QGJOB_NAMESPACE; else the context's]."),
+    typer.Option(
+        "--namespace", "-n", metavar="NAME", help="The namespace [env: QGJOB_NAMESPACE; else the context's]."
+    ),
 ]
 OutputOption = Annotated[
     Output | None,

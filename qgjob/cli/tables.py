@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,20 +35,33 @@ STYLES: Final[dict[str, str]] = {
 }
 # Where nobody looks at the width, nothing is wrapped or cut.
 _PIPE_WIDTH: Final = 10_000
+_GAP: Final = 2
+_LEAST_FLEXIBLE: Final = 20
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, flexible: str = "") -> None:
-    """Print rows under their headings. The `flexible` column is cut where the terminal is too narrow."""
+    """Print rows under their headings.
+
+    The `flexible` column is cut to the room that the others leave; they are never cut, since an id is only good
+    in full. A terminal that is too narrow for them breaks the lines.
+    """
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        is_flexible = column == flexible
-        table.add_column(column, no_wrap=True, overflow="ellipsis" if is_flexible else "fold")
-    for row in rows:
-        table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in map(_cell, row)))
-    _print(table)
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(cell_len(text) for text in column) for column in zip(columns, *cells, strict=True)]
+    if flexible and sys.stdout.isatty():
+        index = list(columns).index(flexible)
+        others = sum(widths) - widths[index] + _GAP * (len(widths) - 1)
+        room = shutil.get_terminal_size().columns - others
+        widths[index] = min(widths[index], max(room, _LEAST_FLEXIBLE))
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(column, width=width, no_wrap=True, overflow="ellipsis")
+    for row in cells:
+        table.add_row(*(Text(text, style=STYLES.get(text, "")) for text in row))
+    _print(table, width=sum(widths) + _GAP * len(widths))
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
@@ -64,13 +78,14 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     _print(table)
 
 
-def _print(table: Table) -> None:
+def _print(table: Table, width: int | None = None) -> None:
     from rich.console import Console
 
     if sys.stdout.isatty():
-        Console(highlight=False).print(table)
+        # Without a height rich takes a dumb terminal for 80 columns wide, whatever it is told.
+        Console(width=width, height=width and 25, highlight=False).print(table)
         return
-    console = Console(width=_PIPE_WIDTH, highlight=False, file=io.StringIO())
+    console = Console(width=_PIPE_WIDTH, force_terminal=False, highlight=False, file=io.StringIO())
     with console.capture() as capture:
         console.print(table)
     for line in capture.get().splitlines():

@@ -23,7 +23,7 @@ def logs(
         bool, typer.Option("--follow", "-f", help="Go on until the job is over, through its retries.")
     ] = False,
     attempt: Annotated[
-        int | None, typer.Option(help="The attempt, as `qgjob status` numbers them.", show_default="newest")
+        int | None, typer.Option(help="The attempt, as `qgjob status` numbers them; else the newest.")
     ] = None,
 ) -> None:
     """Print a test's part of its pod's log."""

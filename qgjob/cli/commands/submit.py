@@ -39,9 +39,9 @@ def submit(
     target: Annotated[
         str | None, typer.Option(metavar="NAME", help="The pool of devices (`qgjob targets`).")
     ] = None,
-    priority: Annotated[int | None, typer.Option(help="1 to 10; 10 runs first.", show_default="5")] = None,
+    priority: Annotated[int | None, typer.Option(help="1 to 10, and 10 runs first; 5 unless given.")] = None,
     max_retries: Annotated[
-        int | None, typer.Option(help="Retries after test failures.", show_default="3")
+        int | None, typer.Option(help="Retries after test failures; 3 unless given.")
     ] = None,
     job_id: Annotated[
         str | None,
@@ -53,7 +53,7 @@ def submit(
     ] = None,
     timeout: Annotated[
         int | None,
-        typer.Option(metavar="SECONDS", help="Longest run of one attempt.", show_default="the target's"),
+        typer.Option(metavar="SECONDS", help="Longest run of one attempt; else the target's."),
     ] = None,
     env: Annotated[
         list[str] | None,
@@ -63,8 +63,7 @@ def submit(
         str | None,
         typer.Option(
             metavar="clear|reinstall",
-            help="Before the test: clear the app's data, or install the app afresh.",
-            show_default="clear",
+            help="Before the test: clear the app's data (unless given), or install the app afresh.",
         ),
     ] = None,
     ttl: Annotated[
@@ -81,7 +80,7 @@ def submit(
         str | None, typer.Option(metavar="URL", help="The test files are in this git repository.")
     ] = None,
     git_revision: Annotated[
-        str | None, typer.Option(metavar="REV", help="Its branch, tag or commit.", show_default="HEAD")
+        str | None, typer.Option(metavar="REV", help="Its branch, tag or commit; else HEAD.")
     ] = None,
     git_path: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="The project's folder in the repository.")
@@ -97,7 +96,12 @@ def submit(
     wait_timeout: Annotated[
         float,
         typer.Option(
-            "--wait-timeout", "--timeout-wait", metavar="SECONDS", min=0, help="How long --wait waits."
+            "--wait-timeout",
+            "--timeout-wait",
+            metavar="SECONDS",
+            min=0,
+            help="How long --wait waits; 180 unless given.",
+            show_default=False,
         ),
     ] = 180.0,
     fail_fast: Annotated[

@@ -26,7 +26,12 @@ _MOST_LINES = 10
 def wait(
     session: Session,
     job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs to wait for.")],
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="The longest wait.")] = 180.0,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0, help="The longest wait; 180 unless given.", show_default=False
+        ),
+    ] = 180.0,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="End at the first job that ends without passing.")
     ] = False,
