@@ -1,0 +1,86 @@
+"""What Playwright's events say of a TestJob's attempt. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final
+
+from ..drivers.base import TestResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..process import ProcessEnd
+
+#: The API keeps 1 KiB of an attempt's message.
+MESSAGE_CHARACTERS: Final = 1000
+_NO_TESTS: Final = re.compile(r"No tests found", re.IGNORECASE)
+
+Event = dict[str, Any]
+
+
+def parse(text: str) -> list[Event]:
+    """The events of a file of JSON lines; a last line that was cut off is left out."""
+    events = []
+    for line in text.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and "event" in event:
+            events.append(event)
+    return events
+
+
+def judge(
+    events: Iterable[Event], end: ProcessEnd, *, timeout_seconds: float, device_lost: str = ""
+) -> TestResult:
+    """What one Playwright process came to.
+
+    A lost device outweighs everything, then the reporter's labels: one infrastructure failure makes the
+    attempt one, since the other cases of the file may have failed for the same cause.
+    """
+    cases = [e for e in events if e["event"] == "test-end" and e.get("outcome") != "interrupted"]
+    errors = [e for e in events if e["event"] == "error"]
+    failed = [e for e in cases if e.get("outcome") not in ("passed", "skipped")]
+    skipped = sum(e.get("outcome") == "skipped" for e in cases)
+    counts = {"cases": len(cases), "failed_cases": len(failed), "skipped_cases": skipped}
+    if device_lost:
+        return TestResult("infrastructure", device_lost, device_lost=True, **counts)
+    for e in [*failed, *errors]:
+        if e.get("kind") == "infrastructure":
+            return TestResult("infrastructure", describe(e), **counts)
+    if failed:
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        return TestResult("failed", describe(failed[0])[: MESSAGE_CHARACTERS - len(more)] + more, **counts)
+    if end.timed_out:
+        return TestResult("failed", f"timed out after {timeout_seconds:g} s", **counts)
+    if errors:
+        return TestResult("failed", describe(errors[0]), **counts)
+    if end.returncode < 0 or end.returncode > 128:
+        return TestResult("infrastructure", f"Playwright was killed ({_exit(end)})", **counts)
+    if end.returncode != 0:
+        return TestResult("failed", f"Playwright ended with {_exit(end)}", **counts)
+    if not cases:
+        return TestResult("failed", "Playwright found no test in the file", **counts)
+    return TestResult("passed", "every case was skipped" if skipped == len(cases) else "", **counts)
+
+
+def describe(event: Event) -> str:
+    """A failure in one line: where, which case, and what went wrong."""
+    error = " ".join(line.strip() for line in str(event.get("error", "")).splitlines() if line.strip())
+    if _NO_TESTS.search(error):
+        return "Playwright found no test in the file: does the project's testDir and testMatch cover it?"
+    parts = []
+    if event.get("file"):
+        parts.append(f"{PurePath(str(event['file'])).name}:{event.get('line')}")
+    if event.get("title"):
+        parts.append(str(event["title"]))
+    return ": ".join([*parts, error])[:MESSAGE_CHARACTERS]
+
+
+def _exit(end: ProcessEnd) -> str:
+    last = next((line.strip() for line in reversed(end.tail.splitlines()) if line.strip()), "")
+    return f"exit code {end.returncode}" + (f": {last}" if last else "")

@@ -1,0 +1,1 @@
+"""Getting hold of a batch's device, and noticing when it is lost."""

@@ -1,0 +1,214 @@
+"""One Android device over adb: connect, install, clear. Every command has a time limit: a phone may hang."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ..drivers.base import InfrastructureError, Stopped
+from ..process import run_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..stop import StopToken
+
+#: Seconds for a command that a healthy device answers at once.
+COMMAND_SECONDS: Final = 15.0
+#: How long a device may take until it is connected.
+CONNECT_SECONDS: Final = 30.0
+_AGAIN_SECONDS: Final = 1.0
+_FAILURE: Final = re.compile(r"(?:Failure|failed to install[^\[]*|Error)[^\[\n]*\[([^\]\n]+)\]")
+
+
+class AdbError(Exception):
+    """adb could not do it. The text is what adb said."""
+
+
+class Adb:
+    """A device at an adb address, through an adb server of its own.
+
+    The server's port is free when it is chosen, so that neither another runner on the machine nor a
+    developer's adb is disturbed; `close` ends the server.
+    """
+
+    def __init__(
+        self, address: str, name: str, *, environment: Mapping[str, str], log: Callable[[str], None]
+    ) -> None:
+        self.address = address
+        self.name = name
+        self.server_port = _free_port()
+        self._log = log
+        self._environment = {**environment, "ANDROID_ADB_SERVER_PORT": str(self.server_port)}
+        self._environment.pop("ANDROID_SERIAL", None)
+
+    def connect(self, stop: StopToken) -> None:
+        """Connect until the device answers and has booted.
+
+        Raises InfrastructureError (device_lost) where it does not within CONNECT_SECONDS (booting: as long as
+        the caller lets it), Stopped.
+        """
+        said = self._until_connected(stop)
+        if said:
+            raise self.lost(said)
+        waited = False
+        while self._property("sys.boot_completed") != "1":
+            if not waited:
+                self._log(f"{self.name} ({self.address}) is still booting")
+            waited = True
+            _pause(stop)
+
+    def probe(self, seconds: float = COMMAND_SECONDS) -> str:
+        """Ask the device itself for a sign of life; returns what is wrong, empty where nothing is.
+
+        `adb get-state` would not do: adb's server answers it, also for a device that hangs.
+        """
+        try:
+            self.shell("echo", "alive", seconds=seconds)
+        except AdbError as error:
+            return str(error)
+        return ""
+
+    def shell(self, *words: str, seconds: float = COMMAND_SECONDS) -> str:
+        """Run a command on the device; returns its output. Raises AdbError."""
+        return self._run("-s", self.address, "shell", *words, seconds=seconds)
+
+    def is_installed(self, package: str) -> bool:
+        """Whether the device has the package. Raises AdbError where it can't be asked."""
+        listed = self.shell("pm", "list", "packages", package)
+        return f"package:{package}" in listed.split()
+
+    def install(self, app: Path, package: str, *, seconds: float, stop: StopToken) -> None:
+        """Install an app as if for the first time: what is left of an earlier one is removed first.
+
+        That costs an older app's data, which tests must not meet, and allows an older version and another
+        signature. Raises InfrastructureError with the device's own words (INSTALL_FAILED_…), Stopped.
+        """
+        try:
+            if self.is_installed(package):
+                self._run("-s", self.address, "uninstall", package, seconds=60.0)
+        except AdbError as error:
+            raise self._failed(f"an older {package} could not be removed: {error}") from error
+        end = run_process(
+            ["adb", "-s", self.address, "install", "-r", "-g", "-t", str(app)],
+            cwd=app.parent,
+            env=self._environment,
+            timeout=seconds,
+            stop=stop,
+            grace=2.0,
+            on_line=self._log,
+        )
+        if end.stopped:
+            raise Stopped(stop.reason)
+        if end.timed_out:
+            raise self._failed(f"the install did not end within {seconds:g} s")
+        if end.returncode != 0 or "Success" not in end.tail.split():
+            raise self._failed(f"{app.name} could not be installed: {install_failure(end.tail)}")
+
+    def clear(self, package: str) -> None:
+        """Remove the app's data and stop it. Raises InfrastructureError."""
+        try:
+            said = self.shell("pm", "clear", package, seconds=60.0)
+        except AdbError as error:
+            raise self._failed(f"the data of {package} could not be cleared: {error}") from error
+        if "Success" not in said:
+            raise self._failed(f"the data of {package} could not be cleared: {said.strip()}")
+
+    def lost(self, said: str) -> InfrastructureError:
+        """The device does not answer: nothing can go on there."""
+        return InfrastructureError(f"device {self.name} ({self.address}) is lost: {said}", device_lost=True)
+
+    def close(self) -> None:
+        """End the adb server."""
+        with suppress(AdbError):
+            self._run("kill-server", seconds=5.0)
+
+    def _failed(self, what: str) -> InfrastructureError:
+        """Something went wrong on the device; whether the device itself is gone, it is asked."""
+        if said := self.probe():
+            return self.lost(said)
+        return InfrastructureError(f"device {self.name}: {what}")
+
+    def _until_connected(self, stop: StopToken) -> str:
+        """Returns what adb said last where the device could not be reached, empty where it was."""
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while True:
+            try:
+                said = self._run("connect", self.address, seconds=COMMAND_SECONDS).strip()
+                if said.startswith(("connected", "already connected")):
+                    said = self.probe()
+                if not said:
+                    return ""
+                # An entry that is stuck (offline) stays so until it is dropped.
+                self._run("disconnect", self.address, seconds=COMMAND_SECONDS)
+            except AdbError as error:
+                said = str(error)
+            if time.monotonic() > deadline:
+                return said
+            _pause(stop)
+
+    def _property(self, name: str) -> str:
+        try:
+            return self.shell("getprop", name).strip()
+        except AdbError as error:
+            raise self.lost(str(error)) from error
+
+    def _run(self, *words: str, seconds: float) -> str:
+        try:
+            done = subprocess.run(
+                ["adb", *words],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=seconds,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise AdbError(f"no answer within {seconds:g} s") from error
+        except FileNotFoundError as error:
+            raise AdbError("adb is not installed in the runner's image") from error
+        if done.returncode != 0:
+            raise AdbError(last_line(done.stdout) or f"adb ended with exit code {done.returncode}")
+        return done.stdout
+
+
+def install_failure(output: str) -> str:
+    """The reason in what `adb install` printed: `INSTALL_FAILED_OLDER_SDK: …`, else its last line."""
+    found = _FAILURE.search(output)
+    return found[1] if found else last_line(output) or "adb said nothing"
+
+
+def last_line(text: str) -> str:
+    """The last line that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def find_sdk_tool(name: str) -> Path:
+    """Where a program of the Android SDK is. Raises InfrastructureError where the image lacks it."""
+    for folder in os.get_exec_path():
+        path = Path(folder) / name
+        if path.is_file() and os.access(path, os.X_OK):
+            return path
+    raise InfrastructureError(f"{name} is not installed in the runner's image (driver appwright needs it)")
+
+
+def _pause(stop: StopToken) -> None:
+    if stop.wait(_AGAIN_SECONDS):
+        raise Stopped(stop.reason)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

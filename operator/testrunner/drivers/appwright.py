@@ -1,0 +1,183 @@
+"""The `appwright` driver: unmodified AppWright tests on an Android device that adb reaches."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from qgjob.api.testtarget import AppWrightSettings
+
+from ..appwright import events
+from ..appwright.appium import Appium
+from ..appwright.badging import AppIdentity, identify
+from ..appwright.kit import Kit
+from ..appwright.project import Project, ProjectError, prepare
+from ..devices.adb import Adb, find_sdk_tool
+from ..devices.monitor import DeviceMonitor
+from ..environment import base_environment
+from ..process import run_process
+from ..sources.lookup import require_test
+from .base import BatchContext, Driver, InfrastructureError, Stopped, TestResult, TestRun
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from ..stop import StopToken
+
+#: Playwright ends a test at its timeout and says where it stood; only when it can't, the process is stopped.
+OVERTIME_SECONDS: Final = 10.0
+#: From SIGINT, after which Playwright closes its session, to SIGKILL.
+GRACE_SECONDS: Final = 5.0
+
+
+class AppWrightDriver(Driver):
+    """One Appium per batch, one install, and one Playwright process per TestJob."""
+
+    name: ClassVar[str] = "appwright"
+    needs_app: ClassVar[bool] = True
+
+    def __init__(self, context: BatchContext, stop: StopToken) -> None:
+        super().__init__(context, stop)
+        self._settings = context.target.driver.appwright or AppWrightSettings()
+        if context.device is None:
+            raise InfrastructureError(
+                "driver appwright needs a device: set provider.devices in the TestTarget"
+            )
+        self._environment = base_environment(os.environ)
+        self._kit = Kit.find(os.environ)
+        self._adb = Adb(
+            context.device.address, context.device.name, environment=self._environment, log=context.log
+        )
+        self._appium = Appium(self._kit, context.workdir / "appium.log")
+        self._appium_started = False
+        self._app: AppIdentity | None = None
+
+    def prepare(self) -> None:
+        """Connect the device and wait until it has booted."""
+        self._link_sdk()
+        self._adb.connect(self.stop)
+
+    def install(self) -> None:
+        """Install the app, while Appium starts."""
+        path = self._app_path()
+        settings = self._settings
+        self._app = app = identify(
+            find_sdk_tool("aapt"), path, package=settings.app_package, activity=settings.app_activity
+        )
+        if not self._appium_started:
+            self._appium.start(self._for_appwright(self._environment))
+            self._appium_started = True
+        seconds = float(self.context.target.timeouts.install_seconds)
+        self._adb.install(path, app.package, seconds=seconds, stop=self.stop)
+        self._appium.wait_ready(self.stop)
+
+    def clear(self) -> None:
+        """Clear the app's data."""
+        if self._app is not None:
+            self._adb.clear(self._app.package)
+
+    def run(self, test: TestRun) -> TestResult:
+        """Run one test file, unless the device is gone already."""
+        require_test(test.source, test.test)
+        if said := self._adb.probe():
+            raise self._adb.lost(said)
+        try:
+            project = prepare(
+                test.source,
+                config=self._settings.config,
+                kit=self._kit,
+                scratch=self.context.workdir / "projects",
+            )
+        except ProjectError as error:
+            return TestResult("failed", str(error))
+        self._appium.wait_ready(test.stop)
+        log = test.report_dir / "events.jsonl"
+        with DeviceMonitor(self._adb.probe) as monitor:
+            end = run_process(
+                self._command(project, test),
+                cwd=project.folder,
+                env=self._for_test(test, log),
+                timeout=test.timeout_seconds + OVERTIME_SECONDS,
+                stop=test.stop,
+                stop_signal=signal.SIGINT,
+                grace=GRACE_SECONDS,
+                on_line=self.context.log,
+                watch=lambda: monitor.lost,
+            )
+        if end.stopped:
+            raise Stopped(test.stop.reason)
+        found = events.parse(log.read_text(errors="replace")) if log.exists() else []
+        result = events.judge(found, end, timeout_seconds=test.timeout_seconds)
+        if result.outcome != "passed" and (said := monitor.lost or self._adb.probe()):
+            message = self._adb.lost(said).message
+            return events.judge(found, end, timeout_seconds=test.timeout_seconds, device_lost=message)
+        return result
+
+    def close(self) -> None:
+        """End Appium and the adb server."""
+        self._appium.close()
+        self._adb.close()
+
+    def _command(self, project: Project, test: TestRun) -> list[str]:
+        milliseconds = max(1, round(test.timeout_seconds * 1000))
+        return [
+            "node", str(project.cli), "test", project.filter(test.test),
+            "--config", str(project.config),
+            "--workers", "1", "--retries", "0", "--timeout", str(milliseconds),
+            "--output", str(test.report_dir / "artifacts"),
+            f"--reporter=list,junit,{self._kit.reporter}",
+        ]  # fmt: skip
+
+    def _for_test(self, test: TestRun, log: Path) -> dict[str, str]:
+        return self._for_appwright(test.env) | {
+            "QGJOB_EVENTS": str(log),
+            "QGJOB_PLAYWRIGHT_PROJECT": self._settings.project or "",
+            "PLAYWRIGHT_JUNIT_OUTPUT_FILE": str(test.report_dir / "junit.xml"),
+            "PLAYWRIGHT_HTML_OPEN": "never",
+        }
+
+    def _for_appwright(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """What Appium, Playwright and AppWright need to know; `environment` wins where it's a matter of taste."""
+        app = self._app
+        taste = {
+            "NO_COLOR": "1",
+            "FORCE_COLOR": "0",
+            "WDIO_LOG_LEVEL": "warn",
+            "APPIUM_SKIP_CHROMEDRIVER_INSTALL": "1",
+        }
+        return {
+            **taste,
+            **environment,
+            "PATH": f"{self._kit.shims}{os.pathsep}{environment.get('PATH', os.defpath)}",
+            "ANDROID_HOME": str(self._sdk),
+            "ANDROID_SERIAL": self._adb.address,
+            "ANDROID_ADB_SERVER_PORT": str(self._adb.server_port),
+            "QGJOB_APP_PATH": str(self.context.app_path or ""),
+            "QGJOB_APP_PACKAGE": app.package if app else "",
+            "QGJOB_APP_ACTIVITY": app.activity if app else "",
+        }
+
+    @property
+    def _sdk(self) -> Path:
+        return self.context.workdir / "android-sdk"
+
+    def _link_sdk(self) -> None:
+        """AppWright and Appium look for their programs where Android Studio puts them."""
+        for tool, folder in (("adb", "platform-tools"), ("aapt", "build-tools/35.0.0")):
+            link = self._sdk / folder / tool
+            link.parent.mkdir(parents=True, exist_ok=True)
+            if not link.is_symlink():
+                link.symlink_to(find_sdk_tool(tool))
+
+    def _app_path(self) -> Path:
+        if self.context.app_path is None:
+            raise InfrastructureError("driver appwright needs an app: set app.url in the TestTarget")
+        if self.context.app_path.suffix == ".apk":
+            return self.context.app_path
+        # AppWright takes a file for an app only if it is named like one.
+        link = self.context.app_path.with_name(self.context.app_path.name + ".apk")
+        if not link.is_symlink():
+            link.symlink_to(self.context.app_path)
+        return link
