@@ -78,3 +78,35 @@ ENV PATH=/opt/qgjob/bin:$PATH
 USER 10001:10001
 WORKDIR /work
 ENTRYPOINT ["python", "-m", "testrunner"]
+
+# ---- The runner with AppWright: Node, adb, and one Appium with its Android driver.
+FROM python AS appwright-packages
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends nodejs npm
+WORKDIR /opt/appwright
+COPY operator/testrunner/kit ./
+RUN --mount=type=secret,id=ca \
+    if [ -s /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
+    npm ci --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf /root/.npm
+
+FROM runner AS runner-appwright
+LABEL org.opencontainers.image.title="qgjob runner with AppWright"
+USER 0:0
+# aapt reads an app's package name; Appium's driver checks its own helpers' signatures, which takes Java.
+RUN mkdir -p /usr/share/man/man1 \
+    && apt-get update \
+    && apt-get install --yes --no-install-recommends aapt adb apksigner default-jre-headless nodejs procps \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/*
+COPY --from=appwright-packages /opt/appwright /opt/appwright
+ENV QGJOB_APPWRIGHT_KIT=/opt/appwright
+USER 10001:10001
+
+# ---- The simulated phone, and the shop of app versions, for the demo and the tests. No team needs it.
+FROM python AS phone
+LABEL org.opencontainers.image.title="qgjob simulated phone" \
+      org.opencontainers.image.licenses="Apache-2.0"
+COPY hack/phone /opt/phone/hack/phone
+WORKDIR /opt/phone
+USER 10001:10001
+EXPOSE 5555 8000 8080
+ENTRYPOINT ["python3", "-m", "hack.phone"]

@@ -13,8 +13,7 @@ from testqueue.kube.lease import Lease, LeaseLostError, LeaseTimes
 from testqueue.kube.session import ApiSession
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-    from typing import Any
+    from collections.abc import AsyncIterator
 
     from hack.localcluster.throwaway import ThrowawayControlPlane
 

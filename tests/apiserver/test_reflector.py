@@ -123,9 +123,9 @@ async def test_a_deletion_that_nobody_watched_is_found_by_the_next_list(
     # A version from before the cluster's first object: the server answers 410 Gone.
     apiserver.stop()
     apiserver.start()  # from the main thread: it ends with the thread that started it
-    reflector._version = "1"  # noqa: SLF001
+    reflector._version = "1"
     with pytest.raises(Exception, match="too old"):
-        await reflector._watch()  # noqa: SLF001
+        await reflector._watch()
 
     async with running(reflector):
         await copy.until(lambda: copy.objects == {"b": "1"})

@@ -131,7 +131,11 @@ class Repairs:
             return self._store.targets.get(Key(key.namespace, batch.target))
         for job in jobs.values():
             return self._store.targets.get(Key(key.namespace, job["spec"]["target"]))
-        return None
+        leases = ((target, lease) for target in self._store.targets for lease in target.leases)
+        return next(
+            (target for target, lease in leases if Key(target.namespace, lease.batch) == key),
+            None,
+        )
 
     def _remember(self, key: Key, repair: Repair, now: float) -> None:
         if repair.absent:
