@@ -66,18 +66,20 @@ RUN : > README.md \
     && pip --python /opt/qgjob/bin/python install --no-deps --no-index dist/*.whl \
     && /opt/qgjob/bin/python -m testrunner --help > /dev/null
 
-FROM python AS runner
-LABEL org.opencontainers.image.title="qgjob runner" \
-      org.opencontainers.image.licenses="Apache-2.0"
+FROM python AS runner-base
+LABEL org.opencontainers.image.licenses="Apache-2.0"
 # git fetches the test files of TestJobs with `source.git`.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git \
     && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/*
-COPY --from=runner-packages /opt/qgjob /opt/qgjob
 ENV PATH=/opt/qgjob/bin:$PATH
-USER 10001:10001
 WORKDIR /work
 ENTRYPOINT ["python", "-m", "testrunner"]
+
+FROM runner-base AS runner
+LABEL org.opencontainers.image.title="qgjob runner"
+COPY --from=runner-packages /opt/qgjob /opt/qgjob
+USER 10001:10001
 
 # ---- The runner with AppWright: Node, adb, and one Appium with its Android driver.
 FROM python AS appwright-packages
@@ -89,9 +91,8 @@ RUN --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
     npm ci --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf /root/.npm
 
-FROM runner AS runner-appwright
+FROM runner-base AS runner-appwright
 LABEL org.opencontainers.image.title="qgjob runner with AppWright"
-USER 0:0
 # aapt reads an app's package name; Appium's driver checks its own helpers' signatures, which takes Java.
 RUN mkdir -p /usr/share/man/man1 \
     && apt-get update \
@@ -99,6 +100,8 @@ RUN mkdir -p /usr/share/man/man1 \
     && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/*
 COPY --from=appwright-packages /opt/appwright /opt/appwright
 ENV QGJOB_APPWRIGHT_KIT=/opt/appwright
+# Our own code last: it changes most often.
+COPY --from=runner-packages /opt/qgjob /opt/qgjob
 USER 10001:10001
 
 # ---- The simulated phone, and the shop of app versions, for the demo and the tests. No team needs it.
