@@ -24,6 +24,8 @@ COMMAND_SECONDS: Final = 15.0
 #: How long a device may take until it is connected.
 CONNECT_SECONDS: Final = 30.0
 _AGAIN_SECONDS: Final = 1.0
+_FIRST_LOOKS: Final = 10
+_FIRST_LOOK_SECONDS: Final = 0.1
 _FAILURE: Final = re.compile(r"(?:Failure|failed to install[^\[]*|Error)[^\[\n]*\[([^\]\n]+)\]")
 
 
@@ -142,9 +144,9 @@ class Adb:
             try:
                 said = self._run("connect", self.address, seconds=COMMAND_SECONDS).strip()
                 if said.startswith(("connected", "already connected")):
-                    said = self.probe()
-                if not said:
-                    return ""
+                    said = self._first_sign(stop)
+                    if not said:
+                        return ""
                 # An entry that is stuck (offline) stays so until it is dropped.
                 self._run("disconnect", self.address, seconds=COMMAND_SECONDS)
             except AdbError as error:
@@ -152,6 +154,16 @@ class Adb:
             if time.monotonic() > deadline:
                 return said
             _pause(stop)
+
+    def _first_sign(self, stop: StopToken) -> str:
+        """A device that was just connected is offline for some milliseconds."""
+        for _ in range(_FIRST_LOOKS):
+            said = self.probe()
+            if "offline" not in said:
+                return said
+            if stop.wait(_FIRST_LOOK_SECONDS):
+                raise Stopped(stop.reason)
+        return said
 
     def _property(self, name: str) -> str:
         try:

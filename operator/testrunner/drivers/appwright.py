@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 OVERTIME_SECONDS: Final = 10.0
 #: From SIGINT, after which Playwright closes its session, to SIGKILL.
 GRACE_SECONDS: Final = 5.0
+# Playwright's workers colour what they print, whatever they are told.
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class AppWrightDriver(Driver):
@@ -103,7 +106,7 @@ class AppWrightDriver(Driver):
                 stop=test.stop,
                 stop_signal=signal.SIGINT,
                 grace=GRACE_SECONDS,
-                on_line=self.context.log,
+                on_line=lambda line: self.context.log(_COLOURS.sub("", line)),
                 watch=lambda: monitor.lost,
             )
         if end.stopped:
@@ -141,12 +144,7 @@ class AppWrightDriver(Driver):
     def _for_appwright(self, environment: Mapping[str, str]) -> dict[str, str]:
         """What Appium, Playwright and AppWright need to know; `environment` wins where it's a matter of taste."""
         app = self._app
-        taste = {
-            "NO_COLOR": "1",
-            "FORCE_COLOR": "0",
-            "WDIO_LOG_LEVEL": "warn",
-            "APPIUM_SKIP_CHROMEDRIVER_INSTALL": "1",
-        }
+        taste = {"FORCE_COLOR": "0", "WDIO_LOG_LEVEL": "warn"}
         return {
             **taste,
             **environment,

@@ -1,0 +1,177 @@
+"""A simulated phone as a process, and a driver that runs one batch on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from hack.phone import apps
+from qgjob.api.testbatch import BatchDevice
+from qgjob.api.testtarget import TestTargetSpec
+from testrunner.drivers.appwright import AppWrightDriver
+from testrunner.drivers.base import BatchContext, TestResult, TestRun
+from testrunner.environment import run_environment
+from testrunner.stop import StopToken
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+REPOSITORY = Path(__file__).parents[3]
+SHOP = REPOSITORY / "manifests" / "samples" / "shop"
+
+
+class SimulatedPhone:
+    """`python -m hack.phone serve` on free ports."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def __enter__(self) -> Self:
+        self._output = self._log.open("w")
+        self._process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "hack.phone",
+                "serve",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "0",
+                "--control-port",
+                "0",
+            ],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        boot = json.loads(self._process.stdout.readline())
+        self.address = f"127.0.0.1:{boot['port']}"
+        self._control = f"http://127.0.0.1:{boot['control_port']}"
+        # The rest of its output goes nowhere; what it kept is read from the control port.
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._log.write_text("".join(json.dumps(e) + "\n" for e in self.events()))
+        self._process.terminate()
+        self._process.communicate(timeout=10)
+
+    def events(self, only: str = "") -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"{self._control}/log" + (f"?event={only}" if only else "")) as answer:
+            return [json.loads(line) for line in answer.read().splitlines()]
+
+    def state(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self._control}/state") as answer:
+            state: dict[str, Any] = json.load(answer)
+            return state
+
+    def fault(self, text: str) -> None:
+        with urllib.request.urlopen(f"{self._control}/fault", data=text.encode()):
+            pass
+
+    def wait_for(self, event: str) -> bool:
+        """Waits until the phone has seen such an event."""
+        while not self.events(event):
+            time.sleep(0.1)
+        return True
+
+    def installs(self, package: str = "org.example.shop") -> int:
+        return int(self.state()["installs"].get(package, 0))
+
+
+class Batch:
+    """What the runner does with a driver, without the API: prepare, install once, run tests."""
+
+    def __init__(self, phone: SimulatedPhone, version: str, workdir: Path, *, install_seconds: int) -> None:
+        self.workdir = workdir
+        self.source = workdir / "source"
+        shutil.copytree(SHOP, self.source)
+        app = workdir / "app" / f"{version}.apk"
+        app.parent.mkdir()
+        package = apps.package(version)
+        assert package is not None, f"{version} is no version"
+        app.write_bytes(package)
+        self.lines: list[str] = []
+        self.stop = StopToken()
+        target = TestTargetSpec.model_validate(
+            {
+                "provider": {"devices": [{"name": "phone-1", "address": phone.address}]},
+                "app": {"url": "file:///apps/{appVersionId}.apk"},
+                "timeouts": {"installSeconds": install_seconds},
+            }
+        )
+        self.context = BatchContext(
+            namespace="default",
+            batch="tb-test",
+            target=target,
+            app_version_id=version,
+            device=BatchDevice(name="phone-1", address=phone.address),
+            app_path=app,
+            workdir=workdir,
+            sources=[self.source],
+            log=self.lines.append,
+        )
+        self.driver = AppWrightDriver(self.context, self.stop)
+        self._runs = 0
+
+    def install(self) -> Batch:
+        self.driver.prepare()
+        self.driver.install()
+        return self
+
+    def run(
+        self, test: str, *, timeout: float = 60.0, failures: int = 0, source: Path | None = None
+    ) -> TestResult:
+        if self._runs:
+            self.driver.clear()
+        self._runs += 1
+        self._test_stop = self.stop.child()
+        reports = self.workdir / f"report-{self._runs}"
+        reports.mkdir()
+        environment = run_environment(
+            os.environ,
+            self.context,
+            job="job",
+            job_env={},
+            test=test,
+            run=failures + 1,
+            failures=failures,
+            report_dir=reports,
+        )
+        return self.driver.run(
+            TestRun(
+                name="job",
+                test=test,
+                source=source or self.source,
+                env=environment,
+                timeout_seconds=timeout,
+                attempt=1,
+                run=failures + 1,
+                failures=failures,
+                isolation="clear",
+                report_dir=reports,
+                stop=self._test_stop,
+            )
+        )
+
+    def stop_test(self, reason: str) -> None:
+        """As the runner does when a TestJob is cancelled."""
+        self._test_stop.request(reason)
+
+    def spec(self, name: str, text: str) -> str:
+        """Adds a test file to the source."""
+        (self.source / "tests" / name).write_text(text)
+        return f"tests/{name}"
+
+    def close(self) -> None:
+        self.driver.close()
