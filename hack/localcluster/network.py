@@ -119,7 +119,7 @@ def ensure() -> None:
         raise ClusterError(
             "the kernel lacks br_netfilter, which services need (`modprobe br_netfilter` fails)"
         )
-    if not Path(f"/sys/class/net/{BRIDGE}").exists():
+    if not _has_bridge():
         check_addresses_are_free()
         run(["ip", "link", "add", "name", BRIDGE, "address", BRIDGE_MAC, "type", "bridge"])
     run(["ip", "address", "replace", f"{GATEWAY}/{POD_CIDR.split('/')[1]}", "dev", BRIDGE])
@@ -141,7 +141,7 @@ def remove(*, keep_kube_chains: bool) -> None:
             # A kernel without IPv6 filtering has nothing of ours either.
             saved = run([f"{family}-save"]) if succeeds([f"{family}-save"]) else ""
             _restore(f"{family}-restore", iptables.removal(saved, prefixes))
-    if Path(f"/sys/class/net/{BRIDGE}").exists():
+    if _has_bridge():
         run(["ip", "link", "delete", BRIDGE])
 
 
@@ -159,7 +159,7 @@ def default_mtu() -> int:
     routes = json.loads(run(["ip", "-json", "-4", "route", "show", "default"]))
     if not routes:
         return 1500
-    return int(Path(f"/sys/class/net/{routes[0]['dev']}/mtu").read_text())
+    return int(json.loads(run(["ip", "-json", "link", "show", "dev", routes[0]["dev"]]))[0]["mtu"])
 
 
 def read_sysctl(name: str) -> str | None:
@@ -176,6 +176,10 @@ def write_sysctl(name: str, value: str) -> None:
         Path("/proc/sys", name).write_text(value)
     except OSError as error:
         raise ClusterError(f"the kernel setting {name} cannot be set to {value}: {error.strerror}") from error
+
+
+def _has_bridge() -> bool:
+    return succeeds(["ip", "link", "show", "dev", BRIDGE])
 
 
 def _restore(program: str, rules: str) -> None:

@@ -16,7 +16,7 @@ from hack.localcluster.programs import KUBERNETES
 from hack.localcluster.rest import ApiClient, ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from hack.localcluster.certificates import KeyPair
     from hack.localcluster.controlplane import ControlPlane
@@ -26,7 +26,8 @@ KUBELET_PORT = 10250
 KUBELET_HEALTH_PORT = 10248
 PROXY_HEALTH_PORT = 10256
 PROXY_METRICS_PORT = 10249
-SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
+# Where systemd-resolved has the first one, the second names a server on loopback, which pods cannot reach.
+RESOLV_CONFS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Node:
             "kubeAPIQPS": CLIENT_QPS,
             "kubeAPIBurst": CLIENT_BURST,
             "eventRecordQPS": 0,
-            "resolvConf": str(_resolv_conf()),
+            "resolvConf": resolv_conf(),
             "podLogsDir": str(self.pod_logs),
             "volumePluginDir": str(self.directory / "volume-plugins"),
             "staticPodPath": "",
@@ -197,9 +198,9 @@ def why_not_ready(node: dict[str, Any]) -> str | None:
     return f"it is tainted: {', '.join(taints)}" if taints else None
 
 
-def _resolv_conf() -> Path:
-    """systemd-resolved's usual file names a server on loopback, which pods cannot reach."""
-    return SYSTEMD_RESOLV_CONF if SYSTEMD_RESOLV_CONF.exists() else Path("/etc/resolv.conf")
+def resolv_conf(candidates: Sequence[Path] = RESOLV_CONFS) -> str:
+    """Return the file that pods get their name servers from; empty where there is none, which means none."""
+    return next((str(path) for path in candidates if path.exists()), "")
 
 
 def _answers(url: str) -> Callable[[], None]:
