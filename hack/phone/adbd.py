@@ -47,14 +47,20 @@ class Adbd:
             connection.drop()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = Connection(reader, writer, banner=_BANNER, find_service=self._service)
+        connection = Connection(
+            reader, writer, banner=_BANNER, find_service=self._service, on_online=self._online
+        )
         self._connections.add(connection)
-        self.device.journal.note("connect", client=connection.client)
         try:
             await connection.serve(self.device.while_hanging)
         finally:
             self._connections.discard(connection)
-            self.device.journal.note("disconnect", client=connection.client)
+            # Others look whether the port is open, kubelets for example: only adb is worth a line.
+            if connection.was_online:
+                self.device.journal.note("disconnect", client=connection.client)
+
+    def _online(self, connection: Connection) -> None:
+        self.device.journal.note("connect", client=connection.client)
 
     def _service(self, stream: Stream) -> Service | None:
         destination = stream.destination

@@ -104,10 +104,12 @@ class Connection:
         *,
         banner: str,
         find_service: Callable[[Stream], Service | None],
+        on_online: Callable[[Connection], None],
     ) -> None:
         host, port = writer.get_extra_info("peername")[:2]
         self.client = f"{host}:{port}"
-        self.online = False
+        self.was_online = False
+        self._on_online = on_online
         self._reader = reader
         self._writer = writer
         self._banner = banner
@@ -143,7 +145,8 @@ class Connection:
 
     def _handle(self, command: int, a: int, b: int, data: bytes) -> None:
         if command == CNXN:
-            self.online = True
+            self.was_online = True
+            self._on_online(self)
             self.send(CNXN, VERSION, MAX_PAYLOAD, self._banner.encode())
         elif command == OPEN:
             self._open(a, data.rstrip(b"\0").decode(errors="replace"))
@@ -176,7 +179,6 @@ class Connection:
         stream.close()
 
     def _end(self) -> None:
-        self.online = False
         for stream in self._streams.values():
             stream.end()
         self._streams.clear()
