@@ -155,6 +155,7 @@ class Process:
     uid: str
     batch: str
     device: str
+    owns: bool = False
     running: str | None = None
     dies_at: float | None = None
 
@@ -203,6 +204,7 @@ class Cluster:
             return
         status = {"pod": process.uid, "podName": process.pod, "phase": "Installing"}
         self.api.change("testbatches", process.batch, status=status, version=None)
+        process.owns = True
 
     def install(self, process: Process) -> None:
         self.api.change(
