@@ -46,19 +46,22 @@ class Fence:
         seconds: float,
         clock: Clock,
         on_trip: Callable[[Trip], None],
+        *,
+        since: float | None = None,
     ) -> None:
+        """`since` (monotonic): when the batch was last known to be this pod's; now, where not given."""
         self._read = read
         self._seconds = seconds
         self._clock = clock
         self._on_trip = on_trip
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._deadline = clock.monotonic() + seconds
+        self._deadline = (clock.monotonic() if since is None else since) + seconds
         self._refusals = 0
         self.trip: Trip | None = None
 
     def start(self) -> None:
-        """Begin to read; the fence time counts from the Fence's creation."""
+        """Begin to read."""
         for target, name in ((self._read_loop, "fence-read"), (self._deadline_loop, "fence-deadline")):
             threading.Thread(target=target, name=name, daemon=True).start()
 
@@ -116,6 +119,6 @@ class Fence:
             pause = self.look()
 
     def _deadline_loop(self) -> None:
-        left = self._seconds
+        left = 0.0
         while self.trip is None and not self._closed.wait(left):
             left = self.check_deadline()

@@ -59,6 +59,11 @@ class BatchRecord:
         return self.spec.jobs
 
     @property
+    def read_at(self) -> float:
+        """When the request of the newest reading was sent, by the clock's monotonic time."""
+        return self._read_at
+
+    @property
     def age(self) -> float:
         """Seconds since the request of the newest reading was sent."""
         return self._clock.monotonic() - self._read_at

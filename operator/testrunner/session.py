@@ -141,10 +141,13 @@ class Session:
 
     def _install(self) -> Installed:
         self._installing.read_target()
-        seconds = self._installing.target.timeouts.fence_seconds
-        self._fence = Fence(self._record.read, seconds, self._clock, self.interruption.fenced)
-        self._fence.start()
         self._must_be_something()
+        # Until here nothing ran that would have had to be stopped; and the batch was just read.
+        seconds = self._installing.target.timeouts.fence_seconds
+        self._fence = Fence(
+            self._record.read, seconds, self._clock, self.interruption.fenced, since=self._record.read_at
+        )
+        self._fence.start()
         self._installing.prepare_sources()
         self._must_be_something()
         installed = self._installing.install()

@@ -11,7 +11,7 @@ from qgjob.api.testjob import TestJobSpec
 from qgjob.client import ClientError
 
 from .drivers.base import InfrastructureError, Stopped, SubmitterError, TestResult, TestRun
-from .endings import Abandoned, EndBatch, Ending
+from .endings import Abandoned, EndBatch, Ending, Rest
 from .environment import run_environment
 from .standing import Ownership, Standing
 from .supervision import DriverStuck
@@ -121,7 +121,8 @@ class Testing:
         self._interruption.raise_if_any()
         self._reporter.flush()
         if self._clock.monotonic() > self._batch_deadline:
-            raise EndBatch(self._batch_timeout())
+            # Where not even one test had its turn, giving them back for nothing would go round for ever.
+            raise EndBatch(self._batch_timeout(Rest.GIVE_BACK if self._runs else Rest.CHARGE))
         if self._record.age > READ_BATCH_SECONDS:
             try:
                 whose = self._record.read()
@@ -140,13 +141,12 @@ class Testing:
         running = Running(entry, job, self._driver_stop.child())
         started_at, begun = self._clock.now(), self._clock.monotonic()
         self._log.begin(entry.name, entry.attempt)
-        spec = TestJobSpec.model_validate(job["spec"])
-        timeout = float(spec.timeout_seconds or self._installing.target.timeouts.test_seconds)
+        timeout = float(job["spec"].get("timeoutSeconds") or self._installing.target.timeouts.test_seconds)
         result: TestResult | None
         stuck = False
         try:
             result = self._supervisor.call(
-                lambda: self._drive(running, spec, source, timeout),
+                lambda: self._drive(running, source, timeout),
                 stop=running.stop,
                 seconds=timeout + OVERTIME_SECONDS,
                 late=f"timed out after {timeout:g} s",
@@ -184,8 +184,9 @@ class Testing:
             self._reporter.outcome(entry, job, final, lambda: self._tally.ran(entry.name, outcome, seconds))
         self._end_after(running, result, stuck=stuck)
 
-    def _drive(self, running: Running, spec: TestJobSpec, source: Path, timeout: float) -> TestResult:
+    def _drive(self, running: Running, source: Path, timeout: float) -> TestResult:
         """The driver's part of one test (in the driver's thread)."""
+        spec = TestJobSpec.model_validate(running.job["spec"])
         self._runs += 1
         if self._runs > 1:
             self._reset_app(running, spec)
@@ -194,7 +195,7 @@ class Testing:
         charged = lifecycle.get(status, "infrastructureFailures")
         # attempts[] keeps the last ones only; the counters go on (until a replay).
         run = max(len(lifecycle.get(status, "attempts")), failures + charged) + 1
-        reports = self._context.workdir / "reports" / f"{self._runs:04}-{running.entry.name}"
+        reports = self._context.workdir / "reports" / f"{self._runs:04}-{running.entry.name[:200]}"
         reports.mkdir(parents=True)
         environment = run_environment(
             self._environment,
@@ -304,7 +305,7 @@ class Testing:
         if self._driver_stop.requested:
             raise EndBatch(Ending("Failed", "InstallFailed", self._driver_stop.reason))
 
-    def _batch_timeout(self) -> Ending:
+    def _batch_timeout(self, rest: Rest = Rest.GIVE_BACK) -> Ending:
         limit = self._installing.target.timeouts.batch_seconds
         message = f"the batch took longer than {limit} s (the TestTarget's timeouts.batchSeconds)"
-        return Ending("Completed", "BatchTimeout", message)
+        return Ending("Completed", "BatchTimeout", message, rest)

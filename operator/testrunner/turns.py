@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from qgjob.client import ClientError
 
 from .answers import is_away, pause
+from .endings import Abandoned
+from .standing import Ownership
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +40,8 @@ class Turns:
     def next(self, check: Callable[[], None]) -> tuple[BatchJob, Job] | None:
         """The next TestJob of this pod; None where there is none and none is about to be claimed.
 
-        While the server is away it waits; `check` is called every time around and may raise.
+        While the server is away it waits; `check` is called every time around and may raise. Raises Abandoned
+        where the batch isn't this pod's any more.
         """
         began = self._clock.monotonic()
         tries = 0
@@ -47,7 +50,9 @@ class Turns:
             if found := self._seen():
                 return found
             try:
-                self._record.read()
+                whose = self._record.read()
+                if whose is not Ownership.MINE:
+                    raise Abandoned(whose.value)
                 self._claims.look()
                 if found := self._seen():
                     return found

@@ -36,9 +36,12 @@ class Call(Generic[T]):
 
     def result(self) -> T:
         """What it returned; raises what it raised."""
-        if self._error is not None:
+        if self._error is None:
+            return self._result
+        if isinstance(self._error, Exception):
             raise self._error
-        return self._result
+        # A driver that calls sys.exit() ends its own work, not the runner.
+        raise RuntimeError(f"it raised {self._error!r}") from self._error
 
 
 class Worker:

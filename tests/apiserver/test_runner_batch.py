@@ -129,6 +129,16 @@ def test_when_the_batch_has_used_up_its_time_the_rest_goes_back(world: World) ->
     assert (waiting["phase"], waiting["batch"], waiting["infrastructureFailures"]) == ("Pending", "", 0)
 
 
+def test_a_batch_whose_install_uses_up_all_its_time_charges_every_claim(world: World) -> None:
+    world.target(driver=simulate(install=1.5), timeouts={"batchSeconds": 1})
+    batch = world.batch([world.job("one")])
+
+    world.run(batch)
+
+    assert world.batch_status(batch)["reason"] == "BatchTimeout"
+    assert (world.phase("one"), world.status("one")["infrastructureFailures"]) == ("Retrying", 1)
+
+
 def test_a_target_that_is_gone_costs_the_test_jobs_nothing(world: World) -> None:
     batch = world.batch([world.job("one", target="gone")])
 

@@ -119,3 +119,11 @@ def test_a_fence_that_was_closed_does_not_trip() -> None:
     scene.fence.look()
 
     assert not scene.trips
+
+
+def test_the_time_counts_from_the_last_reading_before_the_fence() -> None:
+    hand = HandClock()
+    trips: list[Trip] = []
+    fence = Fence(lambda _: Ownership.MINE, 60.0, hand.clock, trips.append, since=hand.seconds - 50.0)
+
+    assert fence.check_deadline() == 10.0
