@@ -85,37 +85,11 @@ class ReplayJob:
 
 @dataclass(frozen=True, slots=True)
 class ExplainJob:
-    """Say in the status why a TestJob waits; only for what is out of the ordinary."""
+    """Say in the status why a TestJob waits, if that is out of the ordinary; two empty texts take it back."""
 
     job: JobView
     reason: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteJob:
-    """The TestJob is past its TTL."""
-
-    key: Key
-    uid: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteBatch:
-    """The TestBatch is past its TTL and no TestJob belongs to it."""
-
-    key: Key
-    uid: str
-
-
-Action = (
-    CreateBatch
-    | UpdateTarget
-    | ResumeBatch
-    | CheckBatch
-    | CancelJob
-    | ReplayJob
-    | ExplainJob
-    | DeleteJob
-    | DeleteBatch
-)
+Action = CreateBatch | UpdateTarget | ResumeBatch | CheckBatch | CancelJob | ReplayJob | ExplainJob

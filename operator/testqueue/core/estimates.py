@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from testqueue.core.model import Key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from testqueue.core.model import BatchView, JobView
 
 #: Before anything has run: the defaults of the driver `simulate`.
 DEFAULT_INSTALL_SECONDS: Final = 10.0
 DEFAULT_TEST_SECONDS: Final = 5.0
-#: Recent batches of a target, and names of tests, that are remembered.
-_BATCHES: Final = 50
+#: Recent durations of a target, and names of tests, that are remembered.
+_KEPT: Final = 50
 _TESTS: Final = 20_000
 
 
@@ -23,17 +25,18 @@ class Estimates:
     """Seconds to expect, by target; the median of what was seen, for a test by its own name where it was."""
 
     def __init__(self) -> None:
-        self._installs: dict[Key, list[float]] = {}
-        self._tests: dict[Key, list[float]] = {}
+        self._installs: dict[Key, _Seen] = {}
+        self._tests: dict[Key, _Seen] = {}
         self._by_test: OrderedDict[tuple[Key, str], float] = OrderedDict()
 
     def learn(self, batch: BatchView, test_of: dict[str, str]) -> None:
         """Take a batch that is over. `test_of` gives the test's path by the TestJob's name, where it is known."""
         target = Key(batch.namespace, batch.target)
         if batch.install_seconds is not None:
-            _keep(self._installs.setdefault(target, []), [batch.install_seconds])
+            self._installs.setdefault(target, _Seen()).add([batch.install_seconds])
         passed = [test for test in batch.tests if test.outcome != "infrastructure"]
-        _keep(self._tests.setdefault(target, []), [test.seconds for test in passed])
+        if passed:
+            self._tests.setdefault(target, _Seen()).add([test.seconds for test in passed])
         for each in passed:
             if path := test_of.get(each.name):
                 self._by_test[target, path] = each.seconds
@@ -44,7 +47,7 @@ class Estimates:
     def install(self, target: Key) -> float:
         """Seconds of one install."""
         seen = self._installs.get(target)
-        return median(seen) if seen else DEFAULT_INSTALL_SECONDS
+        return seen.median if seen else DEFAULT_INSTALL_SECONDS
 
     def test(self, job: JobView) -> float:
         """Seconds of one run of this TestJob."""
@@ -53,9 +56,17 @@ class Estimates:
         if known is not None:
             return known
         seen = self._tests.get(target)
-        return median(seen) if seen else DEFAULT_TEST_SECONDS
+        return seen.median if seen else DEFAULT_TEST_SECONDS
 
 
-def _keep(seen: list[float], news: list[float]) -> None:
-    seen.extend(news)
-    del seen[:-_BATCHES]
+class _Seen:
+    """The last durations of one kind, and their median."""
+
+    def __init__(self) -> None:
+        self._last: deque[float] = deque(maxlen=_KEPT)
+        self.median = 0.0
+
+    def add(self, news: Iterable[float]) -> None:
+        """Some more; the oldest go."""
+        self._last.extend(news)
+        self.median = median(self._last)

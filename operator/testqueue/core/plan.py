@@ -29,7 +29,7 @@ from testqueue.core.actions import (
 from testqueue.core.batching import last_rider, share
 from testqueue.core.estimates import Estimates
 from testqueue.core.model import DeviceLease, DeviceView, Group, Key, TargetCounts
-from testqueue.core.nominate import RECHECK_SECONDS, is_unfinished, oddity
+from testqueue.core.nominate import RECHECK_SECONDS, SETTLE_SECONDS, is_unfinished, oddity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,7 @@ class Planner:
         self._recheck: dict[Key, float] = {}
         self._reported: dict[Key, float] = {}
         self._gone: set[Key] = set()
+        self._explained: dict[Group, int] = {}
 
     def check_again(self, batch: Key, when: float) -> None:
         """A live look found nothing to do yet: not again before this time."""
@@ -81,7 +82,10 @@ class Planner:
             if action is not None:
                 actions.append(action)
             wake.append(again)
-        actions += self._explanations()
+        explanations, again = self._explanations(now)
+        actions += explanations
+        wake.append(again)
+        actions += self._take_backs(actions)
         return Pass(tuple(actions), max(min(wake), now))
 
     def _repairs(self, now: float) -> list[Action]:
@@ -97,11 +101,16 @@ class Planner:
         for key in store.claiming_batches():
             if key not in store.batches:
                 suspects[key] = "TestJobs belong to it, but it does not exist"
-        for target in store.targets:
-            for lease in target.leases:
-                key = Key(target.namespace, lease.batch)
-                if lease.batch and key not in store.batches and key not in self._gone:
-                    suspects[key] = "it holds a device, but does not exist"
+        leased = {
+            Key(target.namespace, lease.batch)
+            for target in store.targets
+            for lease in target.leases
+            if lease.batch
+        }
+        self._gone &= leased
+        for key in leased - self._gone:
+            if key not in store.batches:
+                suspects[key] = "it holds a device, but does not exist"
         self._recheck = {key: when for key, when in self._recheck.items() if key in suspects}
         for key, why in sorted(suspects.items()):
             if now < self._recheck.get(key, 0.0):
@@ -232,22 +241,52 @@ class Planner:
         ]
         return min(charged, default=(last.finished or last.created) + target.retry.delay(1))
 
-    def _explanations(self) -> list[Action]:
+    def _explanations(self, now: float) -> tuple[list[Action], float]:
+        """TestJobs whose target does not exist are told so, once. A line that was gone through is left alone."""
+        store = self._store
         found: list[Action] = []
-        for key in self._store.wanted_targets():
-            if key in self._store.targets:
+        again = math.inf
+        explained: dict[Group, int] = {}
+        for key in store.wanted_targets():
+            if key in store.targets:
                 continue
             message = (
                 f"there is no TestTarget {key.name!r} in namespace {key.namespace!r}: "
                 "create it, or submit to another"
             )
-            for group, _ in self._store.groups(key):
-                found += [
-                    ExplainJob(job, TARGET_NOT_FOUND, message)
-                    for job in self._store.line(group)
-                    if job.reason != TARGET_NOT_FOUND
-                ]
-        return found
+            for group, line in store.groups(key):
+                if self._explained.get(group) == line.changes:
+                    explained[group] = line.changes
+                    continue
+                silent = [job for job in store.line(group) if job.reason != TARGET_NOT_FOUND]
+                # Who applies a target and its TestJobs together means no harm: the one may be seen first.
+                ready = [job for job in silent if now >= job.queued + SETTLE_SECONDS]
+                found += [ExplainJob(job, TARGET_NOT_FOUND, message) for job in ready]
+                if not silent:
+                    explained[group] = line.changes
+                elif len(ready) < len(silent):
+                    again = now + SETTLE_SECONDS
+        self._explained = explained
+        return found, again
+
+    def _take_backs(self, planned: list[Action]) -> list[Action]:
+        """What was said about a target that exists by now, of TestJobs whose turn has not come yet."""
+        misled = [
+            job
+            for target in self._store.targets
+            for job in self._store.waiting_because(target.key, TARGET_NOT_FOUND)
+            if not job.cancel
+        ]
+        if not misled:
+            return []
+        claimed = {
+            job.key
+            for action in planned
+            if isinstance(action, UpdateTarget)
+            for batch in action.batches
+            for job in batch.jobs
+        }
+        return [ExplainJob(job, "", "") for job in misled if job.key not in claimed]
 
 
 def _time(now: float) -> str:

@@ -162,6 +162,7 @@ class Store:
         self._on_batch = on_batch
         self._lines: dict[Group, Line] = {}
         self._groups: defaultdict[Key, set[Group]] = defaultdict(set)
+        self._arrived: list[Key] = []
         self._later: list[tuple[float, Key]] = []
         self._places: dict[Key, tuple[Group, Place]] = {}
         self._claimed: defaultdict[Key, set[Key]] = defaultdict(set)
@@ -172,12 +173,15 @@ class Store:
         self._pods_of: defaultdict[Key, set[Key]] = defaultdict(set)
         self._waiting: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self._urgent: set[Key] = set()
+        self._by_reason: defaultdict[tuple[Key, str], set[Key]] = defaultdict(set)
 
     def advance(self, now: float) -> None:
         """Put the TestJobs whose time has come into their lines."""
-        ready: defaultdict[Group, list[Place]] = defaultdict(list)
+        arrived, self._arrived = self._arrived, []
         while self._later and self._later[0][0] <= now:
-            _, key = heapq.heappop(self._later)
+            arrived.append(heapq.heappop(self._later)[1])
+        ready: defaultdict[Group, list[Place]] = defaultdict(list)
+        for key in arrived:
             job = self.jobs.get(key)
             if job is None or key in self._places or not self._may_queue(job):
                 continue
@@ -250,6 +254,11 @@ class Store:
         """TestJobs to cancel or to replay."""
         return [job for key in sorted(self._urgent) if (job := self.jobs.get(key))]
 
+    def waiting_because(self, target: Key, reason: str) -> list[JobView]:
+        """The TestJobs that wait for a target and whose status gives this reason."""
+        keys = self._by_reason.get((target, reason), ())
+        return [job for key in sorted(keys) if (job := self.jobs.get(key))]
+
     def waiting(self) -> dict[tuple[str, str, int], int]:
         """How many TestJobs wait, those whose time has not come included, by (namespace, target, priority)."""
         return {key: count for key, count in self._waiting.items() if count}
@@ -267,8 +276,9 @@ class Store:
             return
         if _waits(new):
             self._waiting[new.namespace, new.target, new.priority] += 1
-            if self._may_queue(new):
-                heapq.heappush(self._later, (new.due, new.key))
+            if new.reason:
+                self._by_reason[Key(new.namespace, new.target), new.reason].add(new.key)
+            self._await(new)
         elif new.phase in lifecycle.CLAIMED:
             self._claimed[Key(new.namespace, new.batch)].add(new.key)
         if _is_urgent(new):
@@ -279,6 +289,8 @@ class Store:
         self._urgent.discard(key)
         if _waits(old):
             self._waiting[old.namespace, old.target, old.priority] -= 1
+            if old.reason:
+                _discard(self._by_reason, (Key(old.namespace, old.target), old.reason), key)
         if old.phase in lifecycle.CLAIMED:
             _discard(self._claimed, Key(old.namespace, old.batch), key)
         self._leave_line(key)
@@ -291,6 +303,15 @@ class Store:
             if not line:
                 del self._lines[group]
                 _discard(self._groups, Key(group.namespace, group.target), group)
+
+    def _await(self, job: JobView) -> None:
+        """Have it come into its line once it is due. Most are due at once: a list is cheaper than the heap."""
+        if not self._may_queue(job):
+            return
+        if job.due:
+            heapq.heappush(self._later, (job.due, job.key))
+        else:
+            self._arrived.append(job.key)
 
     def _may_queue(self, job: JobView) -> bool:
         """Whether it may stand in its line once it is due: it waits, and no batch is about to claim it."""
@@ -337,9 +358,8 @@ class Store:
                 del named[batch]
                 if not named:
                     self._named.pop(key, None)
-            job = self.jobs.get(key)
-            if job is not None and key not in self._places and self._may_queue(job):
-                heapq.heappush(self._later, (job.due, key))
+            if job := self.jobs.get(key):
+                self._await(job)
         for entry in after - before:
             key = Key(namespace, entry.name)
             self._named[key][batch] = entry
