@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hack.localcluster.report import Report
 
-SOURCES = Path(__file__).parent
+SOURCES = Path(__file__).parent / "go"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Release:
     name: str
     packages: dict[str, str]  # program → its main package
     go_module: str | None = None  # None: the source itself is here
-    folder: str = ""  # the folder here that holds its go.mod, where that is not called like it
+    folder: str = ""  # of go/, where that is not called like it
 
     @property
     def source(self) -> Path:
@@ -93,7 +93,7 @@ KUBECTL = Release(
     folder="kubernetes",
 )
 KIND = Release("kind", {"kind": "sigs.k8s.io/kind"}, go_module="sigs.k8s.io/kind")
-PAUSE = Release("pause", {"pause": "qgjob.dev/hack/localcluster/pause"})
+PAUSE = Release("pause", {"pause": "qgjob.dev/hack/localcluster/go/pause"})
 
 CONTROL_PLANE = (ETCD, KUBERNETES)
 LOCAL_CLUSTER = (ETCD, PAUSE, KUBERNETES)

@@ -1,5 +1,5 @@
 // Pins kind, for machines where a container engine answers. Only its binary is wanted; there is no Go code here.
-module qgjob.dev/hack/localcluster/kind
+module qgjob.dev/hack/localcluster/go/kind
 
 go 1.24.0
 

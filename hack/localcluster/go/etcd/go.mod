@@ -1,5 +1,5 @@
 // Pins the etcd of the local cluster. Only its binary is wanted; there is no Go code here.
-module qgjob.dev/hack/localcluster/etcd
+module qgjob.dev/hack/localcluster/go/etcd
 
 go 1.24.0
 

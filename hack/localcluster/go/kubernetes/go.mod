@@ -1,5 +1,5 @@
 // Pins the Kubernetes programs of the local cluster. Only their binaries are wanted; there is no Go code here.
-module qgjob.dev/hack/localcluster/kubernetes
+module qgjob.dev/hack/localcluster/go/kubernetes
 
 go 1.26.0
 

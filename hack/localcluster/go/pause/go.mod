@@ -1,0 +1,3 @@
+module qgjob.dev/hack/localcluster/go/pause
+
+go 1.21

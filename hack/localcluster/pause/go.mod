@@ -1,3 +1,0 @@
-module qgjob.dev/hack/localcluster/pause
-
-go 1.21
