@@ -174,7 +174,7 @@ class Installing:
         device = context.device
         where = f" on {device.name} ({device.address})" if device else ""
         self._log.line(f"driver {kind.name}{where}")
-        with self._stage("DeviceLost" if device else "PrepareFailed"):
+        with self._stage("PrepareFailed"):
             self.driver = driver = self._in_time(lambda: kind(context, self._stop))
             self._in_time(driver.prepare)
         begun = self._clock.monotonic()

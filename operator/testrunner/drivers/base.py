@@ -124,7 +124,7 @@ class Driver(ABC):
     def prepare(self) -> None:  # noqa: B027 - a driver that has nothing to do leaves it out
         """Connect the device, check it, start helpers. Called once, before the app is installed.
 
-        Raises InfrastructureError, Stopped.
+        Raises InfrastructureError (with `device_lost` where the device is at fault), Stopped.
         """
 
     def install(self) -> None:  # noqa: B027

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from ..environment import batch_environment
+from ..devices.adb import Adb
+from ..devices.monitor import DeviceMonitor
+from ..environment import base_environment, batch_environment
 from ..junit import JUnitError, JUnitSummary, read_reports
 from ..process import ProcessEnd, run_process
 from ..sources.lookup import require_test
-from .base import Driver, InfrastructureError, Stopped, TestResult, TestRun
+from .base import BatchContext, Driver, InfrastructureError, Stopped, TestResult, TestRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from qgjob.api.lifecycle import OutcomeName
@@ -41,9 +45,22 @@ class CommandDriver(Driver):
             raise InfrastructureError("the TestTarget has no driver.command.test: nothing to run")
         return settings
 
+    def __init__(self, context: BatchContext, stop: StopToken) -> None:
+        super().__init__(context, stop)
+        self._adb: Adb | None = None
+
     def prepare(self) -> None:
-        """Check the settings, before an install is spent on them."""
+        """Check the settings, before an install is spent on them, and connect the device if there is one."""
         compile_patterns(self._settings.infrastructure_patterns)
+        device = self.context.device
+        if device is None or not device.address:
+            return
+        if shutil.which("adb") is None:
+            self.context.log(f"no adb in this image: {device.name} is left to the target's commands")
+            return
+        environment = base_environment(os.environ)
+        self._adb = Adb(device.address, device.name, environment=environment, log=self.context.log)
+        self._adb.connect(self.stop)
 
     def install(self) -> None:
         """Run driver.command.install."""
@@ -65,24 +82,28 @@ class CommandDriver(Driver):
             if not marked and any(pattern.search(line) for pattern in patterns):
                 marked.append(line.strip())
 
-        end = _run(
-            settings.test,
-            cwd=test.source,
-            env=test.env,
-            timeout=test.timeout_seconds,
-            stop=test.stop,
-            stop_signal=signal.Signals[settings.stop_signal],
-            grace=float(settings.grace_seconds),
-            on_line=on_line,
-        )
+        with self._watching() as lost:
+            end = _run(
+                settings.test,
+                cwd=test.source,
+                env=self._with_adb(test.env),
+                timeout=test.timeout_seconds,
+                stop=test.stop,
+                stop_signal=signal.Signals[settings.stop_signal],
+                grace=float(settings.grace_seconds),
+                on_line=on_line,
+                watch=lost,
+            )
         if end.stopped:
             raise Stopped(test.stop.reason)
+        if self._adb is not None and end.watch_message:
+            raise self._adb.lost(end.watch_message)
         reports = sorted(path for path in test.report_dir.glob(settings.junit) if path.is_file())
         try:
             summary, problem = read_reports(reports), ""
         except JUnitError as error:
             summary, problem = JUnitSummary(), str(error)
-        return judge(
+        result = judge(
             end,
             summary,
             timeout_seconds=test.timeout_seconds,
@@ -91,6 +112,28 @@ class CommandDriver(Driver):
             infrastructure_exit_codes=settings.infrastructure_exit_codes,
             infrastructure_line=next(iter(marked), "") or _marked_failure(summary, patterns),
         )
+        if result.outcome != "passed" and self._adb is not None and (said := self._adb.probe()):
+            raise self._adb.lost(said)
+        return result
+
+    def close(self) -> None:
+        """End the adb server."""
+        if self._adb is not None:
+            self._adb.close()
+
+    @contextmanager
+    def _watching(self) -> Iterator[Callable[[], str]]:
+        """Says why the device is lost, as soon as it is."""
+        if self._adb is None:
+            yield lambda: ""
+            return
+        with DeviceMonitor(self._adb.probe) as monitor:
+            yield lambda: monitor.lost
+
+    def _with_adb(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The commands' own adb talks to the server that has the device."""
+        own = {} if self._adb is None else {"ANDROID_ADB_SERVER_PORT": str(self._adb.server_port)}
+        return {**environment, **own}
 
     def _auxiliary(self, what: str, argv: Sequence[str]) -> None:
         if not argv:
@@ -98,7 +141,7 @@ class CommandDriver(Driver):
         end = _run(
             argv,
             cwd=self.context.sources[0] if self.context.sources else self.context.workdir,
-            env=batch_environment(os.environ, self.context),
+            env=self._with_adb(batch_environment(os.environ, self.context)),
             # The runner keeps the time of an install: it asks to stop when that is over.
             timeout=float(self.context.target.timeouts.install_seconds),
             stop=self.stop,
@@ -109,6 +152,8 @@ class CommandDriver(Driver):
         if end.timed_out:
             raise InfrastructureError(f"the {what} command took too long")
         if end.returncode != 0:
+            if self._adb is not None and (said := self._adb.probe()):
+                raise self._adb.lost(said)
             raise InfrastructureError(f"the {what} command ended with {_describe(end)}")
 
 
@@ -189,6 +234,7 @@ def _run(
     stop_signal: signal.Signals = signal.SIGINT,
     grace: float = 10.0,
     on_line: Callable[[str], None],
+    watch: Callable[[], str] | None = None,
 ) -> ProcessEnd:
     try:
         return run_process(
@@ -200,6 +246,7 @@ def _run(
             stop_signal=stop_signal,
             grace=grace,
             on_line=on_line,
+            watch=watch,
         )
     except OSError as error:
         message = f"{argv[0]!r} can't be started: {error.strerror}. Is it in the runner's image?"

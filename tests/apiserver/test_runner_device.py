@@ -1,0 +1,88 @@
+"""A batch on a simulated phone, by real adb: what its loss means for the TestJobs of the batch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.apiserver.runner_support import World, command
+from tests.e2e.appwright.support import SimulatedPhone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hack.localcluster.throwaway import ThrowawayControlPlane
+
+PASS = """echo '<testsuite><testcase name="a"/></testsuite>' > "$QGJOB_REPORT_DIR/r.xml";"""
+
+
+@pytest.fixture(scope="session")
+def adb() -> str:
+    if shutil.which("adb") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "-qq", "update"], check=True)
+        subprocess.run(["apt-get", "-qq", "-y", "--no-install-recommends", "install", "adb"], check=True)
+    found = shutil.which("adb")
+    assert found, "adb is not installed: these tests talk to a phone by it"
+    return found
+
+
+@pytest.fixture
+def phone(adb: str, tmp_path: Path) -> Iterator[SimulatedPhone]:
+    with SimulatedPhone(tmp_path / "phone.log") as running:
+        yield running
+
+
+@pytest.fixture
+def world(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> World:
+    return World(crds.kubeconfig, namespace, tmp_path)
+
+
+def device(phone: SimulatedPhone) -> dict[str, Any]:
+    return {"name": "phone-1", "address": phone.address}
+
+
+def test_a_commands_adb_has_the_device(world: World, phone: SimulatedPhone) -> None:
+    driver = command('test "$(adb shell echo hello)" = hello || exit 1; ' + PASS)
+    world.target(driver=driver, provider={"devices": [device(phone)]})
+
+    world.run(world.batch([world.job("one")], device=device(phone)))
+
+    assert world.phase("one") == "Succeeded"
+    assert world.status("one")["attempts"][0]["device"] == "phone-1"
+
+
+def test_a_phone_that_vanishes_during_a_test_costs_that_test_alone(
+    world: World, phone: SimulatedPhone
+) -> None:
+    world.target(driver=command("echo begun; sleep 600"), provider={"devices": [device(phone)]})
+    batch = world.batch([world.job("one"), world.job("two")], device=device(phone))
+
+    with world.running(batch) as runner:
+        runner.wait_for_line("begun")
+        phone.fault("vanish")
+        assert runner.wait() == 0, runner.output
+
+    status = world.batch_status(batch)
+    assert (status["phase"], status["reason"]) == ("Failed", "DeviceLost")
+    one, two = world.status("one"), world.status("two")
+    assert (one["phase"], one["reason"], one["infrastructureFailures"]) == ("Retrying", "DeviceLost", 1)
+    assert (two["phase"], two["infrastructureFailures"]) == ("Pending", 0)
+
+
+def test_a_phone_that_is_not_there_fails_the_batch_before_the_install(world: World, adb: str) -> None:
+    nowhere = {"name": "phone-9", "address": "127.0.0.1:9"}
+    driver = command(PASS, install=["echo", "INSTALL"])
+    world.target(driver=driver, provider={"devices": [nowhere]})
+    batch = world.batch([world.job("one")], device=nowhere)
+
+    runner = world.run(batch)
+
+    status = world.batch_status(batch)
+    assert (status["phase"], status["reason"]) == ("Failed", "DeviceLost")
+    assert world.status("one")["attempts"][0]["outcome"] == "infrastructure"
+    assert "INSTALL" not in runner.output
