@@ -33,8 +33,13 @@ def write_file(path: Path, content: str, mode: int = PUBLIC) -> Path:
 
 @contextmanager
 def replaced_directory(target: Path) -> Iterator[Path]:
-    """Give an empty folder to fill, which becomes `target` in one step only if nothing went wrong."""
+    """Give an empty folder to fill, which becomes `target` in one step only if nothing went wrong.
+
+    For one at a time: what an earlier one left that was killed midway is removed.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".{target.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         yield scratch

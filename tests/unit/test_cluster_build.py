@@ -158,6 +158,16 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_build_has_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".bin-killed").mkdir()
+    with replaced_directory(tmp_path / "bin") as directory:
+        (directory / "whole").touch()
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
+        "bin",
+        "bin/whole",
+    ]
+
+
 def test_a_file_is_not_touched_when_its_content_stays(tmp_path: Path) -> None:
     path = write_file(tmp_path / "config", "same")
     before = path.stat().st_mtime_ns, path.stat().st_ino
