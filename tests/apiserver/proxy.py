@@ -44,6 +44,8 @@ class Proxy:
         self.requests: list[Request] = []
         #: Cut the answer to a request (after it was passed on) when this says so.
         self.cut: Callable[[Request], bool] = lambda _: False
+        #: Called before a request is passed on.
+        self.before: Callable[[str, str, bytes], None] = lambda _method, _path, _body: None
         #: Answer with this status, without passing it on, where it is not 0.
         self.refuse: Callable[[str, str], int] = lambda _method, _path: 0
         self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -106,6 +108,7 @@ class Proxy:
                 if status := proxy.refuse(self.command, self.path):
                     self._answer(status, b"{}")
                     return
+                proxy.before(self.command, self.path, body)
                 try:
                     status, content = proxy._forward(self.command, self.path, body, kept)
                 except OSError:

@@ -231,6 +231,40 @@ def test_test_jobs_that_join_late_are_run_too(world: World) -> None:
     assert runner.output.count("simulated install") == 1
 
 
+def test_a_test_job_that_joins_while_the_batch_closes_goes_back_to_the_line(
+    world: World, proxy: Proxy
+) -> None:
+    world.target()
+    batch = world.batch([world.job("one")])
+    late = world.job("late")
+    joined = []
+
+    def join(_method: str, path: str, body: bytes) -> None:
+        if f"/{TEST_BATCHES}/" in path and b'"Completed"' in body and not joined:
+            joined.append(world.append(batch, late))
+            world.claim("late", batch)
+
+    proxy.before = join
+    runner = world.run(batch, kubeconfig=proxy.kubeconfig)
+
+    assert (world.phase("one"), world.phase("late")) == ("Succeeded", "Pending")
+    assert world.status("late")["batch"] == ""
+    assert world.batch_status(batch)["givenBack"] == 1
+    assert runner.output.count("simulated run") == 1
+
+
+def test_a_start_that_is_forbidden_leaves_the_test_job_alone(world: World, proxy: Proxy) -> None:
+    world.target()
+    batch = world.batch([world.job("one"), world.job("two")])
+    proxy.refuse = lambda method, path: 403 if method == "PATCH" and f"/{TEST_JOBS}/one/" in path else 0
+
+    runner = world.run(batch, kubeconfig=proxy.kubeconfig)
+
+    assert (world.phase("one"), world.phase("two")) == ("Scheduled", "Succeeded")
+    assert "TestJob one: its status can't be written" in runner.output
+    assert "begin one" not in runner.output
+
+
 def test_a_refusal_at_the_start_says_what_to_do(
     world: World, crds: ThrowawayControlPlane, namespace: str
 ) -> None:
