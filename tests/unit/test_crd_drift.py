@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from hack import generate_crds
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
