@@ -55,9 +55,10 @@ class CgroupTree:
         return None if "memory" in self.v1 else self.unified
 
     def missing(self) -> list[str]:
-        """Name the controllers that a kubelet needs and this machine lacks."""
-        root = self.v2
-        there = set(self.v1) if root is None else set((root / "cgroup.controllers").read_text().split())
+        """Name the controllers that a kubelet needs and our branch does not have. Needs create() once before."""
+        there = set(self.v1)
+        if self.v2 is not None:
+            there = set((self.v2 / self.branch / "cgroup.controllers").read_text().split())
         return [controller for controller in NEEDED_CONTROLLERS if controller not in there]
 
     def create(self) -> None:

@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from hack.localcluster.cluster import Cluster, ComponentStatus
 
 
+OPTIONS_WITH_VALUE = ("--kubeconfig", "--context", "--provider")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_args(protect_kubectl_arguments(sys.argv[1:] if argv is None else argv))
     report = Report()
     try:
         return int(arguments.run(arguments, report))
@@ -38,6 +41,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         report.say("hack/cluster: interrupted; `hack/cluster up` goes on, `hack/cluster down` cleans up")
         return 130
+
+
+def protect_kubectl_arguments(argv: Sequence[str]) -> list[str]:
+    """Set off what is meant for kubectl by `--`: all that follows our own options, whatever it looks like."""
+    if not argv or argv[0] != "kubectl":
+        return list(argv)
+    end = 1
+    while end < len(argv) and argv[end].split("=")[0] in OPTIONS_WITH_VALUE:
+        end += 1 if "=" in argv[end] else 2
+    rest = list(argv[end:])
+    if rest[:1] in (["--help"], ["-h"], ["--"]):
+        return list(argv)
+    return [*argv[:end], "--", *rest]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -135,7 +151,8 @@ def _load(arguments: argparse.Namespace, report: Report) -> int:
 def _kubectl(arguments: argparse.Namespace, report: Report) -> int:
     kubeconfig = _chosen(arguments, report).kubeconfig()
     kubectl = find_kubectl(report)
-    os.execv(kubectl, ["kubectl", "--kubeconfig", str(kubeconfig), *arguments.arguments])
+    words = arguments.arguments[1:] if arguments.arguments[:1] == ["--"] else arguments.arguments
+    os.execv(kubectl, ["kubectl", "--kubeconfig", str(kubeconfig), *words])
 
 
 def _binaries(arguments: argparse.Namespace, report: Report) -> int:

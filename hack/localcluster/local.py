@@ -224,8 +224,6 @@ class LocalCluster:
 
     def _prepare_machine(self) -> None:
         _require_overlay()
-        if missing := self._cgroups.missing():
-            raise ClusterError(f"the kernel offers no cgroup controller {', '.join(missing)}; {OTHER_WAYS}")
         if not succeeds(["iptables", "--wait", "10", "--table", "nat", "--list-rules"]):
             raise ClusterError(f"the kernel offers no packet filter (iptables -t nat -S fails); {OTHER_WAYS}")
         STATE.mkdir(parents=True, exist_ok=True)
@@ -235,6 +233,8 @@ class LocalCluster:
         self._forget_last_boot()
         RUN.mkdir(parents=True, exist_ok=True)
         self._cgroups.create()
+        if missing := self._cgroups.missing():
+            raise ClusterError(f"pods can get no cgroup controller {', '.join(missing)} here; {OTHER_WAYS}")
         network.ensure()
         configuration = network.cni_configuration(RUN / "cni", network.default_mtu())
         write_file(self._parts.containerd.cni_conf / "10-qgjob.conflist", json.dumps(configuration, indent=2))

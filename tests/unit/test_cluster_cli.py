@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hack.localcluster import debian
-from hack.localcluster.cli import main, table
+from hack.localcluster.cli import main, protect_kubectl_arguments, table
 from hack.localcluster.cluster import ComponentStatus
 
 PROGRAM = Path(__file__).parents[2] / "hack" / "cluster"
@@ -35,6 +35,20 @@ def test_the_kubeconfigs_path_is_all_that_is_on_stdout(
     (tmp_path / "config").touch()
     assert main(["kubeconfig", "--kubeconfig", str(tmp_path / "config")]) == 0
     assert capsys.readouterr() == (f"{tmp_path / 'config'}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "understood"),
+    [
+        ("get pods -n x", "-- get pods -n x"),
+        ("-n x get pods", "-- -n x get pods"),
+        ("--context=staging -n x get pods", "--context=staging -- -n x get pods"),
+        ("--provider local get --kubeconfig f", "--provider local -- get --kubeconfig f"),
+        ("-- -n x get pods", "-- -n x get pods"),
+    ],
+)
+def test_kubectl_gets_its_own_options(typed: str, understood: str) -> None:
+    assert protect_kubectl_arguments(["kubectl", *typed.split()]) == ["kubectl", *understood.split()]
 
 
 def test_down_leaves_a_named_cluster_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

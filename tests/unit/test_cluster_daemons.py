@@ -105,10 +105,14 @@ def wait_for_log(supervisor: Supervisor, daemon: Daemon, text: str) -> None:
 
 def test_a_program_that_ends_at_once_is_reported_with_its_last_words(supervisor: Supervisor) -> None:
     failing = replace(SLEEPER, argv=("/bin/sh", "-c", "echo no such flag: --frob; exit 1"), check=unhealthy)
-    # Whether it ends before or after it could be looked at first is a matter of luck.
-    with pytest.raises(ClusterError, match="sleeper ended: no such flag: --frob"):
+
+    def start_and_wait() -> None:
+        # Whether it ends before or after it could be looked at first is a matter of luck.
         supervisor.start(failing)
         supervisor.wait_healthy(failing, timeout_seconds=20)
+
+    with pytest.raises(ClusterError, match="sleeper ended: no such flag: --frob"):
+        start_and_wait()
 
 
 def test_a_program_that_never_answers_is_reported_with_its_log(supervisor: Supervisor) -> None:
