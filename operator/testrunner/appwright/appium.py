@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +14,6 @@ import urllib.request
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from ..devices.adb import last_line
 from ..drivers.base import InfrastructureError, Stopped
 
 if TYPE_CHECKING:
@@ -27,14 +28,17 @@ PORT: Final = 4723
 START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.1
+_HOME_PACKAGES: Final = ("appium", "appium-uiautomator2-driver", "qgjob-install-once")
+_STACK: Final = re.compile(r"\s+at ")
 
 
 class Appium:
     """Starts without waiting, so that the install goes on beside it; `wait_ready` waits."""
 
-    def __init__(self, kit: Kit, log_file: Path) -> None:
+    def __init__(self, kit: Kit, workdir: Path) -> None:
         self._kit = kit
-        self._log_file = log_file
+        self._home = workdir / "appium-home"
+        self._log_file = workdir / "appium.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._environment: Mapping[str, str] = {}
@@ -46,6 +50,7 @@ class Appium:
             raise InfrastructureError(
                 f"port {PORT} is taken: another Appium or another runner with driver appwright is on this machine"
             )
+        self._make_home()
         argv = [
             "node", str(self._kit.appium), "server",
             "--address", "127.0.0.1", "--port", str(PORT),
@@ -56,7 +61,7 @@ class Appium:
             self._process = subprocess.Popen(
                 argv,
                 cwd=self._kit.home,
-                env={**environment, "APPIUM_HOME": str(self._kit.home)},
+                env={**environment, "APPIUM_HOME": str(self._home)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -71,12 +76,12 @@ class Appium:
         """
         if self._process is None or self._process.poll() is not None:
             if not self._ready:
-                raise InfrastructureError(f"Appium did not start: {last_line(self.log_tail())}")
+                raise self._not_started()
             self.start(self._environment)
         deadline = time.monotonic() + START_SECONDS
         while not self._ready:
             if self._process is not None and self._process.poll() is not None:
-                raise InfrastructureError(f"Appium did not start: {last_line(self.log_tail())}")
+                raise self._not_started()
             if time.monotonic() > deadline:
                 raise InfrastructureError(f"Appium was not ready within {START_SECONDS:g} s")
             self._ready = _answers()
@@ -88,6 +93,23 @@ class Appium:
         with suppress(FileNotFoundError):
             return self._log_file.read_text(errors="replace")[-characters:]
         return ""
+
+    def _make_home(self) -> None:
+        """A folder that Appium may write to, with the kit's extensions: the kit itself may be read-only."""
+        packages = self._home / "node_modules"
+        packages.mkdir(parents=True, exist_ok=True)
+        for name in _HOME_PACKAGES:
+            if not (packages / name).is_symlink():
+                (packages / name).symlink_to(self._kit.home / "node_modules" / name)
+        description = {"private": True, "dependencies": dict.fromkeys(_HOME_PACKAGES, "*")}
+        (self._home / "package.json").write_text(json.dumps(description))
+
+    def _not_started(self) -> InfrastructureError:
+        # The reason comes before the stack that it came through.
+        lines = [line for line in self.log_tail().splitlines() if line.strip() and not _STACK.match(line)]
+        return InfrastructureError(
+            f"Appium did not start: {lines[-1].strip() if lines else 'it said nothing'}"
+        )
 
     def close(self) -> None:
         """End it and whatever it started."""

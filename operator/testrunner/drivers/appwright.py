@@ -53,7 +53,7 @@ class AppWrightDriver(Driver):
         self._adb = Adb(
             context.device.address, context.device.name, environment=self._environment, log=context.log
         )
-        self._appium = Appium(self._kit, context.workdir / "appium.log")
+        self._appium = Appium(self._kit, context.workdir)
         self._appium_started = False
         self._app: AppIdentity | None = None
 
@@ -144,7 +144,12 @@ class AppWrightDriver(Driver):
     def _for_appwright(self, environment: Mapping[str, str]) -> dict[str, str]:
         """What Appium, Playwright and AppWright need to know; `environment` wins where it's a matter of taste."""
         app = self._app
-        taste = {"FORCE_COLOR": "0", "WDIO_LOG_LEVEL": "warn"}
+        taste = {
+            "FORCE_COLOR": "0",
+            "WDIO_LOG_LEVEL": "warn",
+            # Every TestJob is a process of its own; from Node 22 on the later ones find Playwright compiled.
+            "NODE_COMPILE_CACHE": str(self.context.workdir / "node-cache"),
+        }
         return {
             **taste,
             **environment,
