@@ -1,0 +1,1 @@
+"""`make demo`: what it submits, what it expects, and how it shows it."""
