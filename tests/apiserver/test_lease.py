@@ -97,9 +97,7 @@ async def test_a_short_absence_of_the_server_does_not_cost_the_lease(
         assert not task.done()
 
 
-async def test_whoever_finds_another_holder_has_lost(
-    session: ApiSession, namespace: str, path: str
-) -> None:
+async def test_whoever_finds_another_holder_has_lost(session: ApiSession, namespace: str, path: str) -> None:
     lease = Lease(session, namespace, "l", "a", QUICK)
     task = asyncio.create_task(lease.run())
     await asyncio.wait_for(lease.acquired.wait(), 30)
