@@ -43,6 +43,10 @@ class DeviceMonitor:
         # The thread ends by itself after its last look; nobody waits for a device that hangs.
         self._over.set()
 
+    def join(self) -> None:
+        """Wait until the last look is over; who has left the block needs no more from it."""
+        self._thread.join()
+
     def _watch(self) -> None:
         bad = 0
         while not self._over.wait(self._interval if bad == 0 else min(self._interval, 0.5)):
