@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check manifests/: every file is YAML, every resource of ours is one that its model takes, every kustomization whole."""
+"""Check manifests/: YAML that parses, resources of ours that their models take, kustomizations that are whole."""
 
 from __future__ import annotations
 
