@@ -11,7 +11,7 @@ from testrunner.devices.adb import install_failure
     ("output", "reason"),
     [
         (
-            "Performing Streamed Install\nadb: failed to install shop.apk: Failure [INSTALL_FAILED_OLDER_SDK: Requires newer sdk]",
+            "Performing Streamed Install\nadb: failed to install shop.apk: Failure [INSTALL_FAILED_OLDER_SDK: Requires newer sdk]",  # noqa: E501 (adb's own words)
             "INSTALL_FAILED_OLDER_SDK: Requires newer sdk",
         ),
         ("Failure [INSTALL_FAILED_INSUFFICIENT_STORAGE]\n", "INSTALL_FAILED_INSUFFICIENT_STORAGE"),
