@@ -26,7 +26,7 @@ ISSUER = "https://kubernetes.default.svc.cluster.local"
 CLIENT_QPS = 500
 CLIENT_BURST = 1000
 
-HEALTH_TIMEOUT_SECONDS = 2
+HEALTH_TIMEOUT_SECONDS = 3
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ LOCK = Path("/run/lock/qgjob-cluster.lock")
 CGROUP = os.environ.get("QGJOB_CLUSTER_CGROUP", "qgjob-cluster")
 START_TIMEOUT_SECONDS = 90.0
 # What runs may be busy finding back to a part that was just restarted.
-RECOVERY_SECONDS = 15.0
+RECOVERY_SECONDS = 30.0
 OTHER_WAYS = "or start Docker, or name a cluster with --kubeconfig"
 
 
