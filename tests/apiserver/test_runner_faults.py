@@ -237,7 +237,7 @@ def test_a_test_job_that_joins_while_the_batch_closes_goes_back_to_the_line(
     world.target()
     batch = world.batch([world.job("one")])
     late = world.job("late")
-    joined = []
+    joined: list[object] = []
 
     def join(_method: str, path: str, body: bytes) -> None:
         if f"/{TEST_BATCHES}/" in path and b'"Completed"' in body and not joined:
