@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 WATCH_SECONDS: Final = (240, 300)
 #: The server sends a bookmark about each minute, so a longer silence is a dead connection.
 SILENCE_SECONDS: Final = 90.0
-#: Watches in a row that brought nothing but an error, after which the copy is listed anew.
+#: Watches in a row that the server answered with nothing but an error, after which the copy is listed anew.
 _FRUITLESS_WATCHES: Final = 5
 
 
@@ -55,7 +55,11 @@ class _GoneError(Exception):
 
 
 class _CutError(Exception):
-    """The watch broke off; it may be resumed."""
+    """The watch broke off; it may be resumed. `away`: no answer came at all."""
+
+    def __init__(self, message: str, *, away: bool = False) -> None:
+        super().__init__(message)
+        self.away = away
 
 
 class Reflector(Generic[T]):
@@ -99,7 +103,7 @@ class Reflector(Generic[T]):
             except (ApiError, Unreachable) as error:
                 failures += 1
                 logger.warning("cannot list: %s", _advice(error), extra=self._about)
-                await asyncio.sleep(backoff(failures, first=0.5, most=30))
+                await asyncio.sleep(backoff(failures, first=0.5))
 
     async def _list(self) -> None:
         views: list[T] = []
@@ -112,33 +116,39 @@ class Reflector(Generic[T]):
                 limit=self._page,
             ):
                 # Every chunk is read from the state of the first one; only views are kept, they are smaller.
-                version = version or page["metadata"]["resourceVersion"]
-                views.extend(self._read(item) for item in page.get("items") or ())
+                version = version or str(page.get("metadata", {}).get("resourceVersion", ""))
+                views.extend(filter(None, map(self._view, page.get("items") or ())))
                 await asyncio.sleep(0)
         except ApiError as error:
             if error.is_expired:
                 raise _GoneError("the list took longer than the server keeps its state") from error
             raise
+        if not version:
+            raise Unreachable(f"{self._path}: the answer is no list", sent=True)
         self._version = version
         self._on_list()
         self._sink.replace(views, int(version))
         self.synced.set()
 
     async def _watch(self) -> None:
-        fruitless = 0
+        failures, fruitless = 0, 0
         while True:
             before = self._version
             try:
                 await self._watch_once()
-                fruitless = 0
+                failures = fruitless = 0
                 if self._version != before:
                     continue
             except _CutError as error:
-                fruitless = 1 if self._version != before else fruitless + 1
+                if self._version != before:
+                    failures = fruitless = 0
+                failures += 1
+                # A server that is away has not forgotten the version: it says so itself if it has.
+                fruitless += not error.away
                 if fruitless >= _FRUITLESS_WATCHES:
                     raise _GoneError(f"watching made no progress: {error}") from error
                 logger.debug("watch broke off: %s", error, extra=self._about)
-            await asyncio.sleep(backoff(max(fruitless, 1)))
+            await asyncio.sleep(backoff(max(failures, 1), most=5))
 
     async def _watch_once(self) -> None:
         params = {
@@ -160,7 +170,7 @@ class Reflector(Generic[T]):
                 raise _GoneError(str(error)) from error
             raise _CutError(str(error)) from error
         except Unreachable as error:
-            raise _CutError(str(error)) from error
+            raise _CutError(str(error), away=True) from error
 
     def _take(self, line: bytes) -> None:
         try:
@@ -169,15 +179,25 @@ class Reflector(Generic[T]):
             if kind == "ERROR":
                 self._take_error(obj)
             version = obj["metadata"]["resourceVersion"]
-            view = None if kind == "BOOKMARK" else self._read(obj)
         except (ValueError, KeyError, TypeError) as error:
             raise _CutError(f"malformed event {line[:100]!r}") from error
+        view = None if kind == "BOOKMARK" else self._view(obj)
         if view is not None:
             if kind == "DELETED":
                 self._sink.remove(view)
             else:
                 self._sink.apply(view)
         self._version = version
+
+    def _view(self, obj: Object) -> T | None:
+        """The object's view; None where it can't be read: one odd object must not stop the work on the others."""
+        try:
+            return self._read(obj)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            meta = obj.get("metadata", {})
+            name = f"{meta.get('namespace')}/{meta.get('name')}"
+            logger.error("skipping %s, which cannot be read: %r", name, error, extra=self._about)
+            return None
 
     @staticmethod
     def _take_error(status: dict[str, Any]) -> None:

@@ -135,6 +135,50 @@ async def test_watches_that_bring_only_errors_end_in_a_new_list(
     assert copy.replaced == 2
 
 
+async def test_an_absence_of_the_server_is_no_reason_to_list_anew(
+    server: ScriptedServer, session: ApiSession
+) -> None:
+    server.on(
+        "GET",
+        PATH,
+        listing(1),
+        *[breaks_off()] * 8,
+        streams(event("ADDED", 2, "a", "x"), forever()),
+    )
+
+    async with reflecting(session) as copy:
+        await copy.until(lambda: "a" in copy.objects)
+
+    assert copy.replaced == 1
+
+
+async def test_an_object_that_cannot_be_read_does_not_hide_the_others(
+    server: ScriptedServer, session: ApiSession
+) -> None:
+    odd = {"metadata": {"name": "odd", "resourceVersion": "1"}}
+    listed = says({"metadata": {"resourceVersion": "1"}, "items": [odd, obj(1, "a", "x")]})
+    server.on(
+        "GET",
+        PATH,
+        listed,
+        streams({"type": "MODIFIED", "object": odd}, event("ADDED", 2, "b", "y"), forever()),
+    )
+
+    async with reflecting(session) as copy:
+        await copy.until(lambda: copy.objects == {"a": "x", "b": "y"})
+
+    assert copy.replaced == 1
+
+
+async def test_an_answer_that_is_no_list_is_asked_for_again(
+    server: ScriptedServer, session: ApiSession
+) -> None:
+    server.on("GET", PATH, says({}), listing(1, a="x"), streams(forever()))
+
+    async with reflecting(session) as copy:
+        await copy.until(lambda: copy.objects == {"a": "x"})
+
+
 async def test_a_list_that_outlives_the_servers_memory_starts_again(
     server: ScriptedServer, session: ApiSession
 ) -> None:
