@@ -80,3 +80,18 @@ def test_once_the_failed_batch_is_deleted_nothing_is_held() -> None:
     scene.store.batches.remove(failed())
 
     assert scene.batches() == [["other"]]
+
+
+def test_the_first_of_several_that_were_charged_counts() -> None:
+    later = job("later", phase="Retrying", batch="tb-1", nextAttemptTime=at(120), infrastructureFailures=2)
+    both = batch(
+        "tb-1",
+        (job("charged"), job("later")),
+        phase="Failed",
+        pod="p",
+        finishTime=at(0),
+        infrastructure=2,
+    )
+    scene = Scene(target(), CHARGED, later, both, job("other"))
+
+    assert scene.batches(now=60) == [["charged", "other"]]
