@@ -7,9 +7,12 @@ import logging
 import signal
 import sys
 
-from testqueue.kube.credentials import CredentialsError
+from testqueue.kube.credentials import CredentialsError, credentials
 from testqueue.kube.lease import LeaseLostError
+from testqueue.kube.paths import resource_of
+from testqueue.kube.session import ApiSession
 from testqueue.logs import configure
+from testqueue.metrics import Metrics
 from testqueue.operator import Operator
 from testqueue.settings import Settings, SettingsError, parse
 
@@ -34,11 +37,19 @@ def main() -> int:
 
 
 async def _serve(settings: Settings) -> None:
-    operator = Operator(settings)
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, operator.stop)
-    await operator.run()
+    metrics = Metrics()
+    user = credentials(settings.kubeconfig, settings.context)
+    user.current()  # a kubeconfig that can't be used is said now, not again and again
+
+    def count_write(verb: str, path: str, code: str) -> None:
+        metrics.api_writes.labels(verb=verb, resource=resource_of(path), code=code).inc()
+
+    async with ApiSession(user, count_write=count_write) as session:
+        operator = Operator(settings, session, user, metrics)
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, operator.stop)
+        await operator.run()
 
 
 if __name__ == "__main__":

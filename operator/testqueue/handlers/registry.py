@@ -17,21 +17,25 @@ from testqueue.kube.errors import ApiError, NotLeaderError, Unreachable
 from testqueue.kube.refusals import FAILED_CREATE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from testqueue.kube.credentials import Credentials
     from testqueue.kube.provision import Provisioning
     from testqueue.kube.refusals import Refusals
 
 logger = logging.getLogger(__name__)
-#: How often kopf lists and watches anew; what it missed in between is then seen.
+#: How often kopf watches anew.
 WATCH_SECONDS = 300
 
 
 def build_registry(
-    credentials: Credentials, provisioning: Provisioning, refusals: Refusals
+    credentials: Credentials,
+    provisioning: Provisioning,
+    refusals: Refusals,
+    *,
+    in_main_loop: Callable[[Coroutine[Any, Any, None]], Awaitable[None]],
 ) -> kopf.OperatorRegistry:
-    """All handlers, bound to what they call."""
+    """All handlers, bound to what they call; `in_main_loop` runs that where the operator's session lives."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -41,12 +45,12 @@ def build_registry(
     @kopf.on.event(GROUP, VERSION, TEST_TARGETS, registry=registry)
     async def target_seen(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 (kopf's name)
         if type != "DELETED":
-            await _if_leading(provisioning.serve(dict(body)))
+            await in_main_loop(_if_leading(provisioning.serve(dict(body))))
 
-    @kopf.on.event("", "v1", "events", field="reason", value=FAILED_CREATE, registry=registry)
+    @kopf.on.event("", "v1", "events", registry=registry)
     async def pod_refused(type: str | None, body: kopf.Body, **_: Any) -> None:  # noqa: A002 (kopf's name)
-        if type != "DELETED" and body.get("involvedObject", {}).get("kind") == "Job":
-            await _if_leading(refusals.tell(dict(body)))
+        if type != "DELETED" and body.get("reason") == FAILED_CREATE:
+            await in_main_loop(_if_leading(refusals.tell(dict(body))))
 
     return registry
 
@@ -57,7 +61,11 @@ def build_settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.watching.server_timeout = WATCH_SECONDS
     settings.watching.client_timeout = WATCH_SECONDS + 30
+    # A cluster has thousands of other Events.
+    settings.watching.field_selectors["events"] = f"involvedObject.kind=Job,reason={FAILED_CREATE}"
     settings.scanning.disabled = True
+    # The process ends itself in time, and kills nothing.
+    settings.process.ultimate_exiting_timeout = None
     return settings
 
 

@@ -56,8 +56,12 @@ class Caches:
         *,
         namespace: str,
         on_job_left: Callable[[JobView], None],
+        on_jobs_listed: Callable[[], None],
     ) -> None:
-        """`on_job_left` is told of each TestJob that was deleted or has ended; its view may be of before that."""
+        """`on_job_left` is told of each TestJob that was deleted or has ended; its view may be of before that.
+
+        `on_jobs_listed`: the TestJobs were listed anew, and what has left before that was not told.
+        """
         self.changed = asyncio.Event()
         self._reflectors: dict[str, Reflector[Any]] = {}
 
@@ -65,22 +69,36 @@ class Caches:
             plural: str,
             table: Table[V],
             read: Callable[[dict[str, Any]], V],
-            on_remove: Callable[[V], None] = lambda _: None,
             *,
+            on_remove: Callable[[V], None] = lambda _: None,
+            on_list: Callable[[], None] = lambda: None,
             fields: str = "",
             labels: str = "",
         ) -> None:
+            count = metrics.relists.labels(resource=plural)
+
+            def listed() -> None:
+                count.inc()
+                on_list()
+
             self._reflectors[plural] = Reflector(
                 session,
                 collection(plural, namespace),
                 _WakingSink(table, self.changed.set, on_remove),
                 read,
-                on_list=metrics.relists.labels(resource=plural).inc,
+                on_list=listed,
                 field_selector=fields,
                 label_selector=labels,
             )
 
-        reflect(TEST_JOBS, store.jobs, JobView.from_object, on_job_left, fields=UNFINISHED)
+        reflect(
+            TEST_JOBS,
+            store.jobs,
+            JobView.from_object,
+            on_remove=on_job_left,
+            on_list=on_jobs_listed,
+            fields=UNFINISHED,
+        )
         reflect(TEST_BATCHES, store.batches, BatchView.from_object)
         reflect(TEST_TARGETS, store.targets, TargetView.from_object)
         reflect("pods", store.pods, PodView.from_object, labels=BATCH_LABEL)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from testqueue.metrics import Metrics
 
 BEAT_SECONDS: Final = 1.0
-#: An event loop that was blocked for so long is taken for stuck.
-STUCK_SECONDS: Final = 30.0
+#: A main loop that has not turned for so long is taken for stuck; while the API server is away a turn takes minutes.
+STUCK_SECONDS: Final = 300.0
 
 
 class Heartbeat:

@@ -48,6 +48,11 @@ class ApiError(Exception):
         return self.status == 410
 
     @property
+    def is_ambiguous(self) -> bool:
+        """The server failed on the way: a write may have been carried out all the same."""
+        return self.status >= 500
+
+    @property
     def is_transient(self) -> bool:
         """The server is overloaded, starting or stopping; the same request may succeed later."""
         return self.status == 429 or self.status >= 500
@@ -59,6 +64,11 @@ class Unreachable(Exception):  # noqa: N818 (a state of the world rather than a 
     def __init__(self, message: str, *, sent: bool) -> None:
         super().__init__(message)
         self.sent = sent
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """A write may have been carried out all the same."""
+        return self.sent
 
 
 class NotLeaderError(Exception):

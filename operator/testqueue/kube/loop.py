@@ -30,12 +30,16 @@ class Loop:
         writer: Writer,
         changed: asyncio.Event,
         metrics: Metrics,
+        *,
+        on_turn: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`on_turn` is called at the start of each pass, some seconds after the last one's end at the latest."""
         self._planner = planner
         self._writer = writer
         self._changed = changed
         self._metrics = metrics
+        self._on_turn = on_turn
         self._clock = clock
         self._stopping = False
 
@@ -47,6 +51,7 @@ class Loop:
     async def run(self) -> None:
         """Plan and write until stopped."""
         while not self._stopping:
+            self._on_turn()
             self._changed.clear()
             with self._metrics.planner_seconds.time():
                 planned = self._planner.plan(self._clock())

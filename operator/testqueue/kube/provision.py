@@ -6,6 +6,7 @@ and nothing else, so it can't give out more than that.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -34,13 +35,14 @@ class Provisioning:
         self._session = session
         self._guard = guard
         self._ready: set[str] = set()
+        self._one_at_a_time = asyncio.Lock()
 
     async def serve(self, target: Object) -> None:
         """Bring about what the target's namespace lacks; write the condition where it changes."""
         meta = target["metadata"]
         namespace: str = meta["namespace"]
         try:
-            await self._set_up(namespace)
+            await self._ensure(namespace)
         except ApiError as error:
             logger.warning("setting up: %s", error, extra=about(namespace=namespace, target=meta["name"]))
             condition = _condition(False, "SetupFailed", str(error))
@@ -48,15 +50,27 @@ class Provisioning:
             condition = _condition(True, "Ready", "")
         await self._write(target, condition)
 
-    def forget(self) -> None:
-        """Look at every namespace again, for someone may have removed something."""
-        self._ready.clear()
+    async def set_up(self, namespace: str, *, again: bool = False) -> None:
+        """The same before a namespace's first pod; `again`: something is missing that was there.
 
-    async def _set_up(self, namespace: str) -> None:
-        if namespace in self._ready:
-            return
+        A refusal is only logged: the target's condition and the batch's status tell of what comes of it.
+        """
+        if again:
+            self._ready.discard(namespace)
+        try:
+            await self._ensure(namespace)
+        except ApiError as error:
+            logger.warning("setting up: %s", error, extra=about(namespace=namespace))
+
+    async def _ensure(self, namespace: str) -> None:
+        async with self._one_at_a_time:
+            if namespace not in self._ready:
+                await self._create_both(namespace)
+                self._ready.add(namespace)
+
+    async def _create_both(self, namespace: str) -> None:
         labels = {MANAGED_BY_LABEL: MANAGER}
-        await self._ensure(
+        await self._create(
             "serviceaccounts",
             namespace,
             {
@@ -65,7 +79,7 @@ class Provisioning:
                 "metadata": {"name": RUNNER_ACCOUNT, "labels": labels},
             },
         )
-        await self._ensure(
+        await self._create(
             "rolebindings",
             namespace,
             {
@@ -80,9 +94,8 @@ class Provisioning:
                 "subjects": [{"kind": "ServiceAccount", "name": RUNNER_ACCOUNT, "namespace": namespace}],
             },
         )
-        self._ready.add(namespace)
 
-    async def _ensure(self, plural: str, namespace: str, body: Object) -> None:
+    async def _create(self, plural: str, namespace: str, body: Object) -> None:
         """Create it where it is missing; one that is there already is its owner's affair."""
         try:
             await self._session.create(collection(plural, namespace), body, guard=self._guard)

@@ -13,6 +13,7 @@ from testqueue.core.model import JobView, Key
 from testqueue.core.nominate import ORPHAN_START_SECONDS
 from testqueue.core.recovery import FENCE_MARGIN_SECONDS, Live, Release, ReleaseJob, Repair, decide
 from testqueue.kube.errors import ApiError
+from testqueue.kube.explain import explain
 from testqueue.logs import about
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Repairs:
             await self._objects.delete("jobs", live.kube_job.key, live.kube_job.uid)
         await asyncio.gather(*(self._release(each, jobs[each.job.name], policy) for each in repair.release))
         if batch is not None and repair.explain is not None:
-            await self._explain(batch, jobs, *repair.explain)
+            await explain(self._objects, batch, *repair.explain)
         if batch is not None and repair.end is not None:
             await self._end(batch, repair)
 
@@ -116,15 +117,6 @@ class Repairs:
             "message": lifecycle.clip(message),
         }
         await self._objects.change_batch(batch, status)
-
-    async def _explain(self, batch: BatchView, jobs: dict[str, Object], reason: str, message: str) -> None:
-        """Say why it does not start, once per change; in the TestJobs too, where people look first."""
-        text = lifecycle.clip(message)
-        await self._objects.change_batch(batch, {"reason": reason, "message": text})
-        for job in jobs.values():
-            status = job.get("status") or {}
-            if lifecycle.get(status, "phase") == lifecycle.SCHEDULED and status.get("reason") != reason:
-                await self._objects.change_job(job, {"reason": reason, "message": text})
 
     def _target(self, key: Key, batch: BatchView | None, jobs: dict[str, Object]) -> TargetView | None:
         if batch is not None:

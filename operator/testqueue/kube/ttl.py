@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from qgjob.api import lifecycle
 from qgjob.api.constants import TEST_BATCHES, TEST_JOBS
 from testqueue.core.model import BatchView, JobView, Key
-from testqueue.kube.errors import ApiError, Unreachable
+from testqueue.kube.errors import ApiError, NotLeaderError, Unreachable
 from testqueue.kube.paths import collection
 from testqueue.logs import about
 
@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 #: Phases of a TestJob that the operator's own TTL holds for; dead letters stay unless their spec says otherwise.
 _SETTING_HOLDS: Final = frozenset({lifecycle.SUCCEEDED, lifecycle.CANCELLED})
-_RETRY_SECONDS: Final = 60.0
-_FINISHED: Final = ("Succeeded", "Cancelled", "DeadLettered")
+#: What could not be deleted, or not even looked at, is tried again so much later.
+RETRY_SECONDS: Final = 60.0
+#: Between two looks over the store's dead letters and batches.
+SWEEP_SECONDS: Final = 10.0
+#: TestJobs that are deleted side by side: fast enough for any queue, and no burst for the API server.
+_AT_ONCE: Final = 8
 
 
 class Expiry:
@@ -55,101 +59,141 @@ class Expiry:
         self._job_ttl = job_ttl
         self._batch_ttl = batch_ttl
         self._clock = clock
-        self._jobs: list[tuple[float, Key, str]] = []
+        self._queue: list[tuple[float, Key, str]] = []
+        self._queued: set[str] = set()
+        self._leading = False
         self._wake = asyncio.Event()
+        self._fill_wanted = asyncio.Event()
 
     def job_left(self, job: JobView) -> None:
         """A TestJob has ended or was deleted; its view may be of before that."""
-        ttl = self._job_ttl if job.ttl is None else job.ttl
-        if not job.gitops:
-            self._push(self._clock() + ttl, job.key, job.uid)
+        # A standby keeps no queue: nobody would empty it, and all is listed when it begins to lead.
+        if self._leading and not job.gitops:
+            self._push(self._clock() + self._ttl(job), job.key, job.uid)
+
+    def jobs_listed(self) -> None:
+        """The TestJobs were listed anew: some may have ended while nobody watched."""
+        self._fill_wanted.set()
 
     async def run(self) -> None:
         """Delete what is due, while this replica leads. Until cancelled."""
-        await self._fill()
+        self._leading = True
+        self._fill_wanted.set()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_filled(), name="fill the TTL queue")
+                tasks.create_task(self._keep_emptying(), name="empty the TTL queue")
+                tasks.create_task(self._keep_sweeping(), name="sweep")
+        except* NotLeaderError:
+            logger.debug("no clean-up: not leading any more")
+
+    async def _keep_filled(self) -> None:
+        """Queue what had ended before this replica looked."""
         while True:
-            self._expire_dead_letters()
+            await self._fill_wanted.wait()
+            self._fill_wanted.clear()
             try:
-                await self._expire_jobs()
-                await self._expire_batches()
+                for phase in lifecycle.FINISHED - {lifecycle.DEAD_LETTERED}:  # those are in the store
+                    await self._fill(phase)
             except (ApiError, Unreachable) as error:
-                logger.warning("clean-up goes on later: %s", error)
-                await asyncio.sleep(_RETRY_SECONDS)
+                logger.warning("looking for finished TestJobs goes on later: %s", error)
+                self._fill_wanted.set()
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _fill(self, phase: str) -> None:
+        path = collection(TEST_JOBS, self._namespace)
+        async for page in self._session.pages(path, field_selector=f"status.phase={phase}"):
+            for obj in page.get("items") or ():
+                job = JobView.from_object(obj)
+                due = self._due(job)
+                if due is not None:
+                    self._push(due, job.key, job.uid)
+            await asyncio.sleep(0)
+
+    async def _keep_emptying(self) -> None:
+        while True:
+            due: list[tuple[float, Key, str]] = []
+            while self._queue and self._queue[0][0] <= self._clock() and len(due) < _AT_ONCE:
+                due.append(heapq.heappop(self._queue))
+            if due:
+                await asyncio.gather(*(self._expire_job(key, uid) for _, key, uid in due))
+                continue
             self._wake.clear()
-            now = self._clock()
-            pause = min(max(self._jobs[0][0] - now, 0.0), _RETRY_SECONDS) if self._jobs else _RETRY_SECONDS
             try:
-                async with asyncio.timeout(min(pause, max(self._batch_ttl, 1.0))):
+                pause = self._queue[0][0] - self._clock() if self._queue else RETRY_SECONDS
+                async with asyncio.timeout(max(pause, 0.0)):
                     await self._wake.wait()
             except TimeoutError:
                 pass
 
-    async def _fill(self) -> None:
-        """Queue what had ended before this replica looked."""
-        for phase in _FINISHED:
-            async for page in self._session.pages(
-                collection(TEST_JOBS, self._namespace), field_selector=f"status.phase={phase}"
-            ):
-                for obj in page.get("items") or ():
-                    job = JobView.from_object(obj)
-                    due = self._due(job)
-                    if due is not None:
-                        self._push(due, job.key, job.uid)
-                await asyncio.sleep(0)
+    async def _expire_job(self, key: Key, uid: str) -> None:
+        self._queued.discard(uid)
+        try:
+            obj = await self._objects.job(key)
+            if obj is None or obj["metadata"]["uid"] != uid:
+                return
+            job = JobView.from_object(obj)
+            due = self._due(job)
+            if due is None:
+                return
+            if due > self._clock():
+                self._push(due, key, uid)
+            elif not await self._delete(TEST_JOBS, job):
+                self._push(self._clock() + RETRY_SECONDS, key, uid)
+        except (ApiError, Unreachable) as error:
+            logger.warning(
+                "not deleted yet: %s", error, extra=about(namespace=key.namespace, testjob=key.name)
+            )
+            self._push(self._clock() + RETRY_SECONDS, key, uid)
+
+    async def _keep_sweeping(self) -> None:
+        """Look over what the store has: dead letters with a TTL of their own, and batches that are over."""
+        while True:
+            now = self._clock()
+            for job in self._store.jobs:
+                due = self._due(job)
+                if due is not None and due <= now:
+                    self._push(due, job.key, job.uid)
+            for batch in self._store.batches:
+                if (
+                    batch.over
+                    and now >= (batch.finished or batch.created) + self._batch_ttl
+                    and not self._store.claimed(batch.key)
+                ):
+                    await self._expire_batch(batch)
+            await asyncio.sleep(min(SWEEP_SECONDS, max(self._batch_ttl, 1.0)))
+
+    async def _expire_batch(self, batch: BatchView) -> None:
+        try:
+            for job in await self._objects.jobs_of(batch.key):
+                if lifecycle.get(job.get("status") or {}, "phase") in lifecycle.CLAIMED:
+                    return
+            await self._delete(TEST_BATCHES, batch)
+        except (ApiError, Unreachable) as error:
+            logger.warning(
+                "not deleted yet: %s", error, extra=about(namespace=batch.namespace, batch=batch.name)
+            )
 
     def _due(self, job: JobView) -> float | None:
         """When it may be deleted, if ever."""
         if job.gitops or job.phase not in lifecycle.FINISHED:
             return None
-        ttl = job.ttl
-        if ttl is None:
-            if job.phase not in _SETTING_HOLDS:
-                return None
-            ttl = self._job_ttl
-        return (job.finished or job.queued) + ttl
+        if job.ttl is None and job.phase not in _SETTING_HOLDS:
+            return None
+        return (job.finished or job.queued) + self._ttl(job)
+
+    def _ttl(self, job: JobView) -> float:
+        return self._job_ttl if job.ttl is None else job.ttl
 
     def _push(self, due: float, key: Key, uid: str) -> None:
-        first = not self._jobs or due < self._jobs[0][0]
-        heapq.heappush(self._jobs, (due, key, uid))
-        if first:
+        if uid in self._queued:
+            return  # an edit of its TTL is seen when it is due by the old one
+        self._queued.add(uid)
+        heapq.heappush(self._queue, (due, key, uid))
+        if self._queue[0][2] == uid:
             self._wake.set()
 
-    def _expire_dead_letters(self) -> None:
-        """Dead letters stay in the store; one with a TTL of its own is queued when that has passed."""
-        now = self._clock()
-        queued = {key for _, key, _ in self._jobs}
-        for job in self._store.jobs:
-            due = self._due(job)
-            if due is not None and due <= now and job.key not in queued:
-                self._push(due, job.key, job.uid)
-
-    async def _expire_jobs(self) -> None:
-        while self._jobs and self._jobs[0][0] <= self._clock():
-            _, key, uid = heapq.heappop(self._jobs)
-            obj = await self._objects.job(key)
-            if obj is None or obj["metadata"]["uid"] != uid:
-                continue
-            job = JobView.from_object(obj)
-            due = self._due(job)
-            if due is None:
-                continue
-            if due > self._clock():
-                self._push(due, key, uid)
-                continue
-            await self._delete(TEST_JOBS, job)
-
-    async def _expire_batches(self) -> None:
-        now = self._clock()
-        for batch in self._store.batches:
-            ended = batch.finished or batch.created
-            if batch.over and now >= ended + self._batch_ttl and not self._store.claimed(batch.key):
-                live = await self._objects.jobs_of(batch.key)
-                if not any(
-                    lifecycle.get(job.get("status") or {}, "phase") in lifecycle.CLAIMED for job in live
-                ):
-                    await self._delete(TEST_BATCHES, batch)
-
-    async def _delete(self, plural: str, view: JobView | BatchView) -> None:
+    async def _delete(self, plural: str, view: JobView | BatchView) -> bool:
         context = about(namespace=view.namespace, resource=f"{plural}/{view.name}")
         try:
             await self._objects.delete(plural, view.key, view.uid, view.version)
@@ -157,5 +201,6 @@ class Expiry:
             if not error.is_conflict:
                 raise
             logger.debug("it changed just now: %s", error, extra=context)
-        else:
-            logger.info("deleted: past its TTL", extra=context)
+            return False
+        logger.info("deleted: past its TTL", extra=context)
+        return True

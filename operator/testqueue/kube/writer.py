@@ -43,15 +43,13 @@ class Writer:
         repairs: Repairs,
         *,
         metrics: Metrics,
-        concurrency: asyncio.Semaphore,
         clock: Callable[[], float],
     ) -> None:
-        """`concurrency` bounds the requests at once; `clock` tells seconds since the epoch."""
+        """`clock` tells seconds since the epoch."""
         self._objects = objects
         self._creation = creation
         self._repairs = repairs
         self._metrics = metrics
-        self._concurrency = concurrency
         self._clock = clock
 
     async def run(self, actions: Sequence[Action]) -> bool:
@@ -73,6 +71,9 @@ class Writer:
             logger.warning("%s: %s", kind, error)
         except NotLeaderError:
             logger.debug("%s: not leading any more", kind)
+        except Exception:
+            # One odd object must not stop the work on all others.
+            logger.exception("%s failed in a way that it should not", kind)
         else:
             return True
         self._metrics.action_failures.labels(action=kind).inc()
@@ -95,10 +96,9 @@ class Writer:
                     job, lambda status, spec: lifecycle.replay(status, spec.get("replays", 0), self._now())
                 )
             case ExplainJob(job, reason, message):
-                async with self._concurrency:
-                    await self._objects.change_viewed_job(
-                        job, {"reason": reason, "message": lifecycle.clip(message)}
-                    )
+                await self._objects.change_viewed_job(
+                    job, {"reason": reason, "message": lifecycle.clip(message)}
+                )
 
     async def _update_target(self, action: UpdateTarget) -> None:
         target = action.target
@@ -109,9 +109,18 @@ class Writer:
             "devices": [_device_status(lease) for lease in action.leases],
         }
         if target.has_devices or not action.batches:
-            await self._objects.change_target(target, status)
+            try:
+                await self._objects.change_target(target, status)
+            except (ApiError, Unreachable) as error:
+                if not (error.is_ambiguous and action.batches and await self._has_leases(action)):
+                    raise
         # Without devices there is nothing to lease: the counts follow with the next report.
         await asyncio.gather(*(self._run_one(batch) for batch in action.batches))
+
+    async def _has_leases(self, action: UpdateTarget) -> bool:
+        """Whether the leases were written although the answer was lost; their batches would wait in vain else."""
+        live = await self._objects.target(action.target.key)
+        return live is not None and live.uid == action.target.uid and live.leases == action.leases
 
     async def _create(self, action: CreateBatch) -> None:
         context = about(namespace=action.namespace, batch=action.name, target=action.target.name)
@@ -125,15 +134,14 @@ class Writer:
     async def _change_live(
         self, job: JobView, change: Callable[[dict[str, Any], dict[str, Any]], lifecycle.Changes]
     ) -> None:
-        async with self._concurrency:
-            live = await self._objects.job(Key(job.namespace, job.name))
-            if live is None or live["metadata"]["uid"] != job.uid:
-                return
-            try:
-                changes = change(live.get("status") or {}, live["spec"])
-            except lifecycle.TransitionError:
-                return  # it has moved on since it was planned
-            await self._objects.change_job(live, changes)
+        live = await self._objects.job(Key(job.namespace, job.name))
+        if live is None or live["metadata"]["uid"] != job.uid:
+            return
+        try:
+            changes = change(live.get("status") or {}, live["spec"])
+        except lifecycle.TransitionError:
+            return  # it has moved on since it was planned
+        await self._objects.change_job(live, changes)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
