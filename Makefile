@@ -12,8 +12,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: venv ## show it working: real AppWright tests on a real cluster with simulated phones
-	@$(BIN)/python hack/demo
+demo: ## show it working: real AppWright tests on a real cluster with simulated phones
+	@hack/demo
 
 .PHONY: test
 test: venv ## every layer of tests

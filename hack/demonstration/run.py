@@ -1,200 +1,164 @@
-"""The demo: what it submits, what must become of it, and the figures at its end."""
+"""The demo from its beginning to its end."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hack.demonstration.phones import Phones
-from hack.deployment import Access, deploy
-from hack.imagebuild.images import ROOT, Image
+from hack.demonstration.plan import ALL, FIRST, ORGANISATION, TARGET, URGENT
+from hack.demonstration.screen import Screen
+from hack.demonstration.verdict import figures, what_is_wrong
+from hack.deployment import deploy
+from hack.imagebuild.images import ROOT
 from hack.localcluster.choice import Wish
 from hack.localcluster.errors import ClusterError
-from hack.localcluster.report import Report
+from hack.localcluster.locks import exclusive
+from hack.localcluster.places import cache_directory
+from hack.localcluster.report import Report, format_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hack.demonstration.plan import Case
+    from hack.deployment import Access
 
 NAMESPACE = "qgjob-demo"
-SAMPLES = ROOT / "manifests" / "samples"
+SOURCE = Path("manifests/samples/shop")
 PATIENCE_SECONDS = 420.0
-QGJOB = Path(sys.executable).parent / "qgjob"
+LOOK_SECONDS = 0.5
+QGJOB = Path(sys.executable).with_name("qgjob")
+OVER = frozenset({"Succeeded", "DeadLettered", "Cancelled"})
 
 
 @dataclass(frozen=True)
-class Submission:
-    """One TestJob of the demo, and how it must end."""
+class Line:
+    """The queue in the demo's namespace, as a person sees it."""
 
-    test: str
-    version: str
-    priority: int = 5
-    ends: str = "Succeeded"
-    failures: int = 0
-    retries: int = 2
+    access: Access
 
-    @property
-    def job(self) -> str:
-        """Its job id."""
-        stem = Path(self.test).name.split(".", 1)[0]
-        return f"{stem}-{self.version.replace('.', '-')}-p{self.priority}"
+    def empty(self) -> None:
+        """Begin with an empty namespace, whatever an earlier run left."""
+        self.access.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait", timeout=240)
+        self.access.run("create", "namespace", NAMESPACE)
 
-
-SUBMISSIONS = (
-    *(
-        Submission(f"tests/{name}.spec.ts", version, priority)
-        for version, priority in (("1.4.0", 3), ("1.5.0", 5))
-        for name in ("login", "basket", "checkout", "search", "version")
-    ),
-    Submission("tests/flaky.spec.ts", "1.4.0", 4, failures=1),
-    Submission("tests/broken.spec.ts", "1.5.0", 4, ends="DeadLettered", failures=2, retries=1),
-)
-#: Submitted last, when both phones are at work: it must not wait for those that came before it.
-URGENT = Submission("tests/settings.spec.ts", "1.6.0", 10)
-
-
-class Demo:
-    """One run against a cluster that has the operator."""
-
-    phones: Phones
-
-    def __init__(self, access: Access, images: list[Image]) -> None:
-        self._access = access
-        self._images = images
-        self._seen: dict[str, str] = {}
-
-    def set_up(self) -> None:
-        """Phones, shop and their TestTarget, in a namespace of their own that starts empty."""
-        say("two simulated phones and a shop of app versions, in namespace " + NAMESPACE)
-        self._access.run("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait", timeout=180)
-        self._access.run("create", "namespace", NAMESPACE)
-        self.phones = Phones.install(self._access, NAMESPACE, self._images)
-
-    def submit(self, submission: Submission) -> None:
-        """As a person would: by the command line."""
-        command = [
-            *(QGJOB, "submit", "--org-id", "demo", "--app-version-id", submission.version),
-            *("--target", "phones", "--test", submission.test, "--source-dir", SAMPLES / "shop"),
-            *("--priority", str(submission.priority), "--max-retries", str(submission.retries)),
-            *("--job-id", submission.job, "--namespace", NAMESPACE, "--output", "json"),
-        ]
-        environment = {**os.environ, "KUBECONFIG": str(self._access.kubeconfig)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise ClusterError(f"qgjob submit failed: {done.stderr.strip()}")
-
-    def wait(self) -> dict[str, dict[str, Any]]:
-        """Show what changes until everything has ended; return the TestJobs by name."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            jobs = self.jobs()
-            for name, job in jobs.items():
-                self._tell(name, job["status"])
-            if all(
-                job["status"]["phase"] in {"Succeeded", "DeadLettered", "Cancelled"} for job in jobs.values()
-            ):
-                return jobs
-            if time.monotonic() > deadline:
-                raise ClusterError(
-                    "the demo's tests did not end in time; see `kubectl get tj,tb,tt -n qgjob-demo`"
-                )
-            time.sleep(1)
-
-    def jobs(self) -> dict[str, dict[str, Any]]:
-        """The TestJobs by name."""
-        found = json.loads(self._kubectl("get", "testjobs", "--output", "json"))
-        return {item["metadata"]["name"]: item for item in found["items"]}
-
-    def batches(self) -> list[dict[str, Any]]:
-        """The TestBatches."""
-        items: list[dict[str, Any]] = json.loads(self._kubectl("get", "testbatches", "--output", "json"))[
-            "items"
-        ]
-        return items
-
-    def _tell(self, name: str, status: dict[str, Any]) -> None:
-        text = status["phase"]
-        if status["phase"] == "Running":
-            text += f" (attempt {status['attempt']}, {status['batch']})"
-        elif status.get("reason") and status["phase"] != "Succeeded":
-            text += f" ({status['reason']})"
-        if self._seen.get(name) != text:
-            self._seen[name] = text
-            say(f"  {name:24} {text}")
-
-    def _kubectl(self, *arguments: str) -> str:
-        return self._access.run("--namespace", NAMESPACE, *arguments)
-
-
-def verdict(demo: Demo, jobs: dict[str, dict[str, Any]]) -> list[str]:
-    """What did not come out as expected; prints the table and the figures."""
-    wrong = []
-    say("")
-    say(f"{'TESTJOB':24} {'PHASE':13} {'RUNS':>4} {'FAILED':>6}  BATCH OF THE LAST RUN")
-    for each in (*SUBMISSIONS, URGENT):
-        status = jobs[each.job]["status"]
-        say(
-            f"{each.job:24} {status['phase']:13} {len(status['attempts']):4} {status['failures']:6}  {status['batch']}"
+    def submit(self, cases: Sequence[Case], screen: Screen) -> None:
+        """Submit the tests that share everything else by one command, and show it."""
+        first = cases[0]
+        words = ["submit", "--org-id", ORGANISATION, "--app-version-id", first.version, "--target", TARGET]
+        words += ["--priority", str(first.priority), "--max-retries", str(first.max_retries)]
+        words += ["--source-dir", str(SOURCE), *(word for each in cases for word in ("--test", each.test))]
+        screen.say(f"$ qgjob {shlex.join(words)}")
+        done = subprocess.run(
+            [QGJOB, "--namespace", NAMESPACE, "--output", "json", *words],
+            env={**os.environ, "KUBECONFIG": str(self.access.kubeconfig)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
-        if (status["phase"], status["failures"]) != (each.ends, each.failures):
-            wrong.append(f"{each.job} should be {each.ends} after {each.failures} failures")
-        if status["infrastructureFailures"]:
-            wrong.append(f"{each.job} met an infrastructure failure: {status['message']}")
-    first_start = {name: job["status"]["attempts"][0].get("startTime", "") for name, job in jobs.items()}
-    later = [name for name, start in first_start.items() if start > first_start[URGENT.job]]
-    if not later:
-        wrong.append(f"{URGENT.job} overtook nobody")
-    batches = demo.batches()
-    installs, overlaps = demo.phones.installs(), demo.phones.overlaps()
-    runs = sum(len(job["status"]["attempts"]) for job in jobs.values())
-    install_seconds = [batch["status"].get("installSeconds") or 0.0 for batch in batches]
-    saved = (runs - installs) * sum(install_seconds) / max(len(install_seconds), 1)
-    say("")
-    say(f"tests                  {len(jobs)} TestJobs, {runs} runs")
-    say(f"batches                {len(batches)}")
-    say(f"installs               {installs}, counted by the phones")
-    say(
-        f"install seconds saved  {saved:.1f}, at {sum(install_seconds) / max(len(install_seconds), 1):.1f} s each"
-    )
-    say(f"overtaken              {len(later)} TestJobs, by the one of priority 10 that came last")
-    say(f"two tests at once      {overlaps} times on one phone")
-    if installs != len(batches):
-        wrong.append(f"{len(batches)} batches should have made {len(batches)} installs, not {installs}")
-    if overlaps:
-        wrong.append("a phone had two tests at once")
-    return wrong
+        if done.returncode != 0:
+            raise ClusterError(f"`qgjob submit` failed: {done.stderr.strip()}")
 
+    def jobs(self) -> dict[Case, Any]:
+        """The TestJobs."""
+        by_content = {
+            (job["spec"]["test"], job["spec"]["appVersionId"]): job for job in self._list("testjobs")
+        }
+        return {each: by_content[key] for each in ALL if (key := (each.test, each.version)) in by_content}
 
-def say(text: str) -> None:
-    """A line for the person who watches."""
-    print(text, flush=True)
+    def batches(self) -> list[Any]:
+        """The TestBatches."""
+        return self._list("testbatches")
+
+    def _list(self, plural: str) -> list[Any]:
+        text = self.access.run("get", plural, "--namespace", NAMESPACE, "--output", "json")
+        found: list[Any] = json.loads(text)["items"]
+        return found
 
 
 def main() -> int:
-    """Run it; 0 only when every outcome was the expected one."""
-    started = time.monotonic()
+    """Run the demo; 0 only when everything came out as it must."""
     report = Report()
     try:
-        access, images = deploy(report, Wish.of(None, None, None), extra_images=("phone",))
-        demo = Demo(access, images)
-        demo.set_up()
-        say(f"{len(SUBMISSIONS) + 1} TestJobs over 3 app versions, several priorities")
-        for submission in SUBMISSIONS:
-            demo.submit(submission)
-        demo.submit(URGENT)
-        wrong = verdict(demo, demo.wait())
+        with exclusive(cache_directory() / "demo.lock", report, doing="running the demo"):
+            return _run(report)
     except ClusterError as error:
-        print(f"hack/demo: {error}", file=sys.stderr)
+        report.say(f"hack/demo: {error}")
         return 1
-    say("")
+    except KeyboardInterrupt:
+        report.say(f"hack/demo: interrupted; what it has made is in namespace {NAMESPACE}")
+        return 130
+
+
+def _run(report: Report) -> int:
+    started = time.monotonic()
+    screen = Screen(ALL)
+    screen.say("A cluster, qgjob's images, and its operator:")
+    access, images = deploy(report, Wish.of(None, None, None), extra_images=("phone",))
+    line = Line(access)
+    screen.say(f"\nTwo simulated phones and an app server, in namespace {NAMESPACE}:")
+    line.empty()
+    phones = Phones.install(access, NAMESPACE, images)
+    screen.say("  ready; adb, Appium and AppWright are real, the phones are not")
+
+    screen.say(f"\n{len(ALL)} tests over two app versions, for two phones:")
+    for _, same in itertools.groupby(FIRST, key=lambda each: (each.version, each.priority, each.max_retries)):
+        line.submit(list(same), screen)
+    line.submit([URGENT], screen)
+    waiting = [
+        case for case, job in line.jobs().items() if job["status"]["phase"] == "Pending" and case != URGENT
+    ]
+    _watch(line, screen)
+
+    jobs, batches = line.jobs(), line.batches()
+    installs, overlaps = phones.installs(), phones.overlaps()
+    found = figures(jobs, batches, installs=installs, overlaps=overlaps, overtaken=len(waiting))
+    wrong = what_is_wrong(jobs, batches, urgent=URGENT, waiting=waiting, installs=installs, overlaps=overlaps)
+    screen.conclude(jobs, batches, found)
     for each in wrong:
-        say(f"NOT AS EXPECTED: {each}")
-    say(f"took {time.monotonic() - started:.0f} s. To look further:")
-    say(f"  export KUBECONFIG={access.kubeconfig}")
-    say(f"  hack/cluster kubectl get tj,tb,tt -n {NAMESPACE}")
-    say(f"  .venv/bin/qgjob -n {NAMESPACE} list; .venv/bin/qgjob -n {NAMESPACE} logs {URGENT.job}")
-    say(f"  .venv/bin/qgjob -n {NAMESPACE} dlq list")
-    say("  make cluster-down   # when you have seen enough")
+        screen.say(f"NOT AS IT SHOULD BE: {each}")
+    _say_how_to_go_on(screen, access, jobs)
+    outcome = "NOT everything came out as it should" if wrong else "Everything came out as it should"
+    screen.say(f"\n{outcome}, after {format_seconds(time.monotonic() - started)}.")
     return 1 if wrong else 0
+
+
+def _watch(line: Line, screen: Screen) -> None:
+    """Show what happens until every TestJob has ended."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    screen.say()
+    with screen:
+        while True:
+            jobs = line.jobs()
+            screen.show(jobs, line.batches())
+            if len(jobs) == len(ALL) and all(job["status"]["phase"] in OVER for job in jobs.values()):
+                return
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    f"not every test ended within {PATIENCE_SECONDS:.0f} s: "
+                    f"see `hack/cluster kubectl get tj,tb,tt,pods -n {NAMESPACE}`"
+                )
+            time.sleep(LOOK_SECONDS)
+
+
+def _say_how_to_go_on(screen: Screen, access: Access, jobs: dict[Case, Any]) -> None:
+    dead = next((job["metadata"]["name"] for case, job in jobs.items() if case.phase == "DeadLettered"), "")
+    screen.say("\nThe cluster goes on running. To look further:")
+    for command, what in (
+        (f"export KUBECONFIG={access.kubeconfig}", ""),
+        (f"hack/cluster kubectl get tj,tb,tt -n {NAMESPACE}", "all that there is"),
+        (f".venv/bin/qgjob -n {NAMESPACE} dlq list", "the dead letter, and"),
+        (f".venv/bin/qgjob -n {NAMESPACE} logs {dead}", "what its test printed"),
+        (f"hack/cluster kubectl logs -n {NAMESPACE} deployment/phone-1", "what a phone saw"),
+        ("make cluster-down", "takes everything down"),
+    ):
+        screen.say(f"  {command:76}{'# ' + what if what else ''}".rstrip())
