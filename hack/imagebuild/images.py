@@ -90,14 +90,11 @@ class Images:
         for image in images:
             if image.reference in register.references():
                 continue
-            started = time.monotonic()
-            self._report.progress(f"loading {image.reference} into the cluster")
             with tempfile.TemporaryDirectory(prefix="load-", dir=cache_directory()) as folder:
                 archive = Path(folder) / f"{image.name}.tar"
                 self._engine.save(image.reference, archive)
                 cluster.load([archive])
             register.add(image.reference)
-            self._report.say(f"loaded {image.reference} in {format_seconds(time.monotonic() - started)}")
         return images
 
     def push(self, names: Iterable[str], registry: str) -> list[Image]:
