@@ -21,6 +21,7 @@ from tests.apiserver.runner_support import PATIENCE_SECONDS, Runner, World, even
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 Object = dict[str, Any]
 BATCH_GROUP = "batch/v1"
@@ -30,10 +31,10 @@ CORE = "v1"
 class OperatorProcess:
     """One replica of the operator, for one namespace only, with its Lease there."""
 
-    def __init__(self, world: World, *flags: str) -> None:
+    def __init__(self, world: World, *flags: str, kubeconfig: Path | None = None) -> None:
         self.log_path = world.folder / f"operator-{uuid.uuid4().hex[:6]}.log"
         arguments = [
-            *("--kubeconfig", str(world.kubeconfig), "--namespace", world.namespace),
+            *("--kubeconfig", str(kubeconfig or world.kubeconfig), "--namespace", world.namespace),
             *("--lease-namespace", world.namespace, "--metrics-host", "127.0.0.1", "--metrics-port", "0"),
             *("--lease-duration-seconds", "3", "--lease-renew-deadline-seconds", "2"),
             *("--lease-retry-seconds", "0.3", *flags),
@@ -76,9 +77,9 @@ class OperatorProcess:
 
 
 @contextmanager
-def operating(world: World, *flags: str) -> Iterator[OperatorProcess]:
+def operating(world: World, *flags: str, kubeconfig: Path | None = None) -> Iterator[OperatorProcess]:
     """Run an operator that leads, and leave none behind."""
-    operator = OperatorProcess(world, *flags)
+    operator = OperatorProcess(world, *flags, kubeconfig=kubeconfig)
     try:
         operator.wait_until_it_leads()
         yield operator

@@ -5,6 +5,7 @@ An answer that is cut was acted on: the request reached the API server, and the 
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.server
 import socket
@@ -36,6 +37,11 @@ class Request:
         return self.method not in ("GET", "HEAD")
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Clients that are killed leave broken connections behind, which is the point."""
+
+
 class Proxy:
     """Use it as a context manager; `kubeconfig` leads through it."""
 
@@ -48,7 +54,7 @@ class Proxy:
         self.before: Callable[[str, str, bytes], None] = lambda _method, _path, _body: None
         #: Answer with this status, without passing it on, where it is not 0.
         self.refuse: Callable[[str, str], int] = lambda _method, _path: 0
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http = _Server(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
         self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
         self.kubeconfig = folder / "proxied.kubeconfig"
@@ -94,6 +100,20 @@ class Proxy:
         finally:
             connection.close()
 
+    def _watch(self, path: str, headers: dict[str, str], send: Callable[[bytes], object]) -> None:
+        """Pass a watch's lines on as they come; they are not noted, and never cut."""
+        address = urlsplit(self._server.server)
+        connection = http.client.HTTPSConnection(
+            address.hostname or "", address.port, context=self._server.tls
+        )
+        try:
+            connection.request("GET", path, None, headers)
+            answer = connection.getresponse()
+            while line := answer.readline():
+                send(line)
+        finally:
+            connection.close()
+
     def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
         proxy = self
 
@@ -109,6 +129,9 @@ class Proxy:
                     self._answer(status, b"{}")
                     return
                 proxy.before(self.command, self.path, body)
+                if "watch=1" in self.path:
+                    self._pass_watch_on(kept)
+                    return
                 try:
                     status, content = proxy._forward(self.command, self.path, body, kept)
                 except OSError:
@@ -122,6 +145,17 @@ class Proxy:
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
                 self._answer(status, content)
+
+            def _pass_watch_on(self, headers: dict[str, str]) -> None:
+                self.close_connection = True
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Connection", "close")
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    proxy._watch(
+                        self.path, headers, lambda line: (self.wfile.write(line), self.wfile.flush())
+                    )
 
             def _answer(self, status: int, content: bytes) -> None:
                 self.send_response(status)

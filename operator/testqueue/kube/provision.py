@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qgjob.api import lifecycle
 from qgjob.api.constants import RUNNER_ACCOUNT, RUNNER_CLUSTER_ROLE, TEST_TARGETS
-from testqueue.kube.errors import ApiError
+from testqueue.kube.errors import ApiError, Unreachable
 from testqueue.kube.paths import collection, item
 from testqueue.logs import about
 from testqueue.pods import MANAGED_BY_LABEL, MANAGER
@@ -53,13 +53,13 @@ class Provisioning:
     async def set_up(self, namespace: str, *, again: bool = False) -> None:
         """The same before a namespace's first pod; `again`: something is missing that was there.
 
-        A refusal is only logged: the target's condition and the batch's status tell of what comes of it.
+        A failure is only logged: the target's condition and the batch's status tell of what comes of it.
         """
         if again:
             self._ready.discard(namespace)
         try:
             await self._ensure(namespace)
-        except ApiError as error:
+        except (ApiError, Unreachable) as error:
             logger.warning("setting up: %s", error, extra=about(namespace=namespace))
 
     async def _ensure(self, namespace: str) -> None:

@@ -92,17 +92,20 @@ class Reflector(Generic[T]):
 
     async def run(self) -> None:
         """List and watch until cancelled. `synced` is set after the first list, and stays so."""
-        failures = 0
+        failures, said = 0, ""
         while True:
             try:
                 await self._list()
-                failures = 0
+                failures, said = 0, ""
                 await self._watch()
             except _GoneError as error:
                 logger.info("listing again: %s", error, extra=self._about)
             except (ApiError, Unreachable) as error:
                 failures += 1
-                logger.warning("cannot list: %s", _advice(error), extra=self._about)
+                advice = _advice(error)
+                level = logging.DEBUG if advice == said else logging.WARNING  # said once is enough
+                logger.log(level, "cannot list: %s", advice, extra=self._about)
+                said = advice
                 await asyncio.sleep(backoff(failures, first=0.5))
 
     async def _list(self) -> None:
