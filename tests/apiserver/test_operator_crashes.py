@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import time
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
@@ -92,6 +94,56 @@ def test_sigterm_ends_it_in_good_order_and_the_standby_takes_over_at_once(world:
             standby.kill()
 
 
+def test_operators_that_are_stopped_in_the_middle_of_work_leave_in_good_order(world: World) -> None:
+    submit_many(world)
+    dice = random.Random(11)
+    with Fleet(world) as fleet:
+        for _ in range(4):
+            with operating(world) as operator:
+                # Some stop between the creation of a batch and its Job, some with nothing to do.
+                time.sleep(dice.uniform(0.0, 0.3))
+                started = time.monotonic()
+                assert operator.terminate() == 0, operator.log
+                assert time.monotonic() - started < 10
+                assert holder(world) == ""
+                assert "Traceback" not in operator.log
+        with operating(world):
+            wait_for_phase(world, "Succeeded")
+        assert_each_ran_once(world, fleet)
+
+
+def test_a_standby_is_ready_and_writes_nothing(world: World) -> None:
+    world.target()
+    with operating(world):
+        standby = OperatorProcess(world)
+        try:
+            eventually(lambda: answer(standby, "readyz") == (200, "ok\n"), lambda: standby.log)
+            text = answer(standby, "metrics")[1]
+        finally:
+            standby.kill()
+    assert "qgjob_leader 0.0" in text
+    assert "qgjob_api_writes_total{" not in text
+
+
+def test_a_replica_that_knows_nothing_yet_is_alive_but_not_ready(
+    crds: ThrowawayControlPlane, world: World
+) -> None:
+    crds.stop()
+    try:
+        operator = OperatorProcess(world)
+        try:
+            assert answer(operator, "healthz") == (200, "ok\n")
+            status, text = answer(operator, "readyz")
+            eventually(lambda: "cannot list" in operator.log, lambda: operator.log)
+        finally:
+            assert operator.terminate() == 0
+    finally:
+        crds.start()
+    assert status == 503
+    assert "testjobs" in text
+    assert "Traceback" not in operator.log
+
+
 def test_a_restart_of_the_api_server_is_outlived(crds: ThrowawayControlPlane, world: World) -> None:
     submit_many(world)
     with (
@@ -122,3 +174,16 @@ def test_bad_settings_are_refused_in_one_line(world: World) -> None:
         operator.kill()
     assert len(operator.log.splitlines()) == 1
     assert "must be less than" in operator.log
+
+
+def holder(world: World) -> str:
+    lease = world.client.get("leases", "qgjob-operator", api_version="coordination.k8s.io/v1")
+    return str(lease["spec"]["holderIdentity"])
+
+
+def answer(operator: OperatorProcess, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{operator.port()}/{path}", timeout=10) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
