@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from qgjob.api.constants import API_VERSION, BATCH_LABEL, RUNNER_ACCOUNT, TARGET_LABEL
+from qgjob.api.constants import API_VERSION, BATCH_LABEL, GROUP, RUNNER_ACCOUNT, TARGET_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,7 @@ CONTAINER: Final = "runner"
 WORKDIR: Final = "/work"
 USER: Final = 10001
 GRACE_SECONDS: Final = 60
+NEVER_SERVES: Final = f"{GROUP}/never-serves"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 MANAGER: Final = "qgjob"
 
@@ -62,9 +64,9 @@ def build_job(
     all but our own labels and the restart policy.
     """
     labels = {BATCH_LABEL: batch, TARGET_LABEL: target, MANAGED_BY_LABEL: MANAGER}
-    template = merge(
-        _template(namespace, batch, images.of(target_spec)), target_spec.get("podTemplate") or {}
-    )
+    # A copy: the target's spec is the cache's, and must not gain this batch's labels.
+    own = copy.deepcopy(target_spec.get("podTemplate") or {})
+    template = merge(_template(namespace, batch, images.of(target_spec)), own)
     metadata = template.setdefault("metadata", {})
     metadata["labels"] = {**(metadata.get("labels") or {}), **labels}
     template["spec"]["restartPolicy"] = "Never"
@@ -125,6 +127,9 @@ def _template(namespace: str, batch: str, image: str) -> Object:
             "serviceAccountName": RUNNER_ACCOUNT,
             "terminationGracePeriodSeconds": GRACE_SECONDS,
             "enableServiceLinks": False,
+            # Nobody ever sets it, so the pod never counts as ready to serve, which it isn't: its Job's status would
+            # be written twice more, when the pod becomes ready and when it ends.
+            "readinessGates": [{"conditionType": NEVER_SERVES}],
             "securityContext": {
                 "runAsNonRoot": True,
                 "runAsUser": USER,

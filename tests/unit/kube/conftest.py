@@ -23,6 +23,8 @@ class ScriptedServer:
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, str, dict[str, str]]] = []
+        #: What the writes said, in order.
+        self.bodies: list[dict[str, Any]] = []
         self._answers: dict[tuple[str, str], list[Answer]] = defaultdict(list)
         self._runner: web.ServerRunner | None = None
         self.url = ""
@@ -47,6 +49,8 @@ class ScriptedServer:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         key = (request.method, request.path)
+        if request.method != "GET":
+            self.bodies.append(json.loads(await request.read() or b"{}"))
         self.requests.append((*key, dict(request.query)))
         answers = self._answers[key]
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
