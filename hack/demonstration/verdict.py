@@ -26,26 +26,23 @@ class Figures:
     batches: int
     installs: int
     install_seconds: float  # of one install, on average
+    seconds_saved: float  # that an install for each run would have cost on top
     overtaken: int
     overlaps: int
-
-    @property
-    def seconds_saved(self) -> float:
-        """Seconds of install that one install per run would have cost on top."""
-        return (self.runs - self.installs) * self.install_seconds
 
 
 def figures(
     jobs: Jobs, batches: Sequence[Object], *, installs: int, overlaps: int, overtaken: int
 ) -> Figures:
     """Count."""
-    seconds = [batch["status"].get("installSeconds") or 0.0 for batch in batches]
+    seconds = [(batch["status"].get("installSeconds") or 0.0, batch["status"]["total"]) for batch in batches]
     return Figures(
         tests=len(jobs),
         runs=sum(len(job["status"].get("attempts", ())) for job in jobs.values()),
         batches=len(batches),
         installs=installs,
-        install_seconds=sum(seconds) / max(len(seconds), 1),
+        install_seconds=sum(install for install, _ in seconds) / max(len(seconds), 1),
+        seconds_saved=sum(install * (runs - 1) for install, runs in seconds),
         overtaken=overtaken,
         overlaps=overlaps,
     )

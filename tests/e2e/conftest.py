@@ -7,7 +7,6 @@ new machine; `make deploy` does the same beforehand.
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from hack.demonstration.phones import Phones
 from hack.deployment import Access, deploy
 from hack.localcluster.choice import Wish
 from hack.localcluster.report import Report
-from tests.e2e.support import Queue
+from tests.e2e.support import Queue, fresh_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,10 +41,8 @@ def cluster() -> Cluster:
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """The name of a namespace that no other test uses."""
-    name = f"e2e-{uuid.uuid4().hex[:8]}"
-    cluster.access.run("create", "namespace", name)
-    yield name
-    cluster.access.run("delete", "namespace", name, "--wait=false")
+    with fresh_namespace(cluster.access) as name:
+        yield name
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import time
+import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +115,15 @@ class Queue:
             self.wait_for_phase(name, "Succeeded", "DeadLettered", "Cancelled", seconds=seconds)
         return [self.job(name) for name in names]
 
+    def wait_for_free_devices(self, target: str) -> None:
+        """Wait until no batch has a device of the target."""
+
+        def free() -> bool:
+            found = json.loads(self.kubectl("get", "testtarget", target, "--output", "json"))
+            return {device["state"] for device in found["status"]["devices"]} == {"Free"}
+
+        eventually(free, f"the devices of {target} are free", self.explain)
+
     def explain(self) -> str:
         """Return what a failed test should show."""
         return self.kubectl("get", "testjobs,testbatches,testtargets,pods", "--output", "wide")
@@ -136,6 +147,15 @@ class Queue:
     def _environment(self) -> dict[str, str]:
         folders = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         return {**os.environ, "KUBECONFIG": str(self.access.kubeconfig), "PATH": folders}
+
+
+@contextmanager
+def fresh_namespace(access: Access) -> Iterator[str]:
+    """Give the name of a namespace that nobody else uses, and remove it afterwards."""
+    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    access.run("create", "namespace", name)
+    yield name
+    access.run("delete", "namespace", name, "--wait=false")
 
 
 def eventually(

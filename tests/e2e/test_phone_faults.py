@@ -1,0 +1,77 @@
+"""What is wrong with a phone or an app is not the test's fault, and says so."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.support import SHOP, eventually
+
+if TYPE_CHECKING:
+    from hack.demonstration.phones import Phones
+    from tests.e2e.support import Queue
+
+LOGIN = "tests/login.spec.ts"
+
+
+@pytest.fixture
+def target(queue: Queue, phones: Phones) -> str:
+    """The phones, with a small budget for what is not the test's fault."""
+    assert phones.namespace == queue.namespace
+    change = {
+        "spec": {"retry": {"infrastructureRetries": 1, "backoffSeconds": 1}, "timeouts": {"fenceSeconds": 10}}
+    }
+    queue.kubectl("patch", "testtarget", "phones", "--type=merge", f"--patch={json.dumps(change)}")
+    return "phones"
+
+
+def test_a_phone_that_vanishes_in_the_middle_of_a_test(queue: Queue, phones: Phones, target: str) -> None:
+    queue.kubectl("patch", "testtarget", target, "--type=merge", '--patch={"spec":{"parallelism":1}}')
+    [name] = queue.submit(target, LOGIN, version="1.4.0", source_dir=SHOP, max_retries=0)
+    job = queue.wait_for_phase(name, "Running")
+    batch = next(each for each in queue.batches() if each["metadata"]["name"] == job["status"]["batch"])
+    lost = batch["spec"]["device"]["name"]
+    eventually(lambda: bool(phones.events(lost, "session-start")), "the test uses the phone", queue.explain)
+
+    phones.break_phone(lost, "vanish")
+
+    first = queue.wait_for_phase(name, "Retrying", "Scheduled", "DeadLettered", "Succeeded")["status"]
+    assert (first["failures"], first["infrastructureFailures"]) == (0, 1), first
+    phones.break_phone(lost, "none")
+    [over] = queue.wait_until_over(name)
+    assert over["status"]["phase"] == "Succeeded"
+
+
+def test_an_app_that_does_not_install(queue: Queue, target: str) -> None:
+    names = queue.submit(
+        target, LOGIN, "tests/basket.spec.ts", version="1.4.0-uninstallable", source_dir=SHOP
+    )
+
+    for job in queue.wait_until_over(*names):
+        status = job["status"]
+        assert (status["phase"], status["reason"]) == ("DeadLettered", "Infrastructure")
+        assert status["failures"] == 0
+        assert "INSTALL_FAILED" in status["message"]
+
+
+def test_an_app_version_that_does_not_exist(queue: Queue, target: str) -> None:
+    [name] = queue.submit(target, LOGIN, version="no-such-version", source_dir=SHOP)
+
+    [job] = queue.wait_until_over(name)
+
+    assert (job["status"]["phase"], job["status"]["reason"]) == ("DeadLettered", "AppVersionNotFound")
+    assert len(queue.batches()) == 1, "it was tried again"
+
+
+def test_a_test_file_that_does_not_exist(queue: Queue, target: str) -> None:
+    missing, there = queue.submit(target, "tests/missing.spec.ts", LOGIN, version="1.4.0", source_dir=SHOP)
+
+    missing_job, there_job = queue.wait_until_over(missing, there)
+
+    assert (missing_job["status"]["phase"], missing_job["status"]["reason"]) == (
+        "DeadLettered",
+        "TestNotFound",
+    )
+    assert there_job["status"]["phase"] == "Succeeded"
