@@ -66,12 +66,13 @@ def test_an_app_version_that_does_not_exist(queue: Queue, target: str) -> None:
 
 
 def test_a_test_file_that_does_not_exist(queue: Queue, target: str) -> None:
-    missing, there = queue.submit(target, "tests/missing.spec.ts", LOGIN, version="1.4.0", source_dir=SHOP)
+    [there] = queue.submit(target, LOGIN, version="1.4.0", source_dir=SHOP)
+    missing = queue.job(there)
+    missing["metadata"] = {"name": "missing"}
+    missing["spec"]["test"] = "tests/missing.spec.ts"
+    queue.kubectl("create", "--filename", "-", stdin=json.dumps(missing))
 
-    missing_job, there_job = queue.wait_until_over(missing, there)
+    missing, found = queue.wait_until_over("missing", there)
 
-    assert (missing_job["status"]["phase"], missing_job["status"]["reason"]) == (
-        "DeadLettered",
-        "TestNotFound",
-    )
-    assert there_job["status"]["phase"] == "Succeeded"
+    assert (missing["status"]["phase"], missing["status"]["reason"]) == ("DeadLettered", "TestNotFound")
+    assert found["status"]["phase"] == "Succeeded"
