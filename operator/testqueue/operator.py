@@ -84,7 +84,7 @@ class Operator:
             on_jobs_listed=self._expiry.jobs_listed,
         )
         self._provisioning = Provisioning(session, self._lease.guard)
-        self._refusals = Refusals(objects, store, self._provisioning)
+        self._refusals = Refusals(objects, store, self._provisioning, time.time)
         creation = BatchCreation(
             objects,
             store,
@@ -93,7 +93,9 @@ class Operator:
             on_gone=planner.mark_gone,
         )
         repairs = Repairs(objects, store, planner, time.time)
-        writer = Writer(objects, creation, repairs, metrics=metrics, clock=time.time)
+        writer = Writer(
+            objects, creation, repairs, metrics=metrics, clock=time.time, wake=self._caches.changed.set
+        )
         self._heartbeat = Heartbeat()
         self._loop = Loop(planner, writer, self._caches.changed, metrics, on_turn=self._heartbeat.beat)
         self._kopf = KopfThread(settings.namespace)

@@ -156,7 +156,7 @@ def test_a_pod_that_cannot_start_says_why_and_ends_at_the_start_timeout(world: W
 
     eventually(lambda: world.status("first")["reason"] == "ImagePullBackOff", lambda: world.status("first"))
     assert world.phase("first") == "Scheduled"
-    assert "Back-off" in world.batch_status(batch)["message"]
+    eventually(lambda: "Back-off" in world.batch_status(batch)["message"])
 
     eventually(lambda: world.batch_status(batch)["phase"] == "Failed", lambda: world.batch_status(batch))
     assert world.status("first")["infrastructureFailures"] == 1
@@ -165,24 +165,32 @@ def test_a_pod_that_cannot_start_says_why_and_ends_at_the_start_timeout(world: W
 
 def test_a_refused_pod_is_explained_by_its_event(world: World, batch: str) -> None:
     text = 'pods "x" is forbidden: exceeded quota: small, requested: pods=1, used: pods=0, limited: pods=0'
-    event = {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": "refused", "namespace": world.namespace},
-        "involvedObject": {
-            "kind": "Job",
-            "namespace": world.namespace,
-            "name": batch,
-            "apiVersion": "batch/v1",
-        },
-        "reason": "FailedCreate",
-        "message": text,
-        "type": "Warning",
-    }
-    world.client.create("events", event, api_version=CORE)
+    tell(world, batch, text)
 
     eventually(lambda: world.status("first")["reason"] == "QuotaExceeded", lambda: world.status("first"))
-    assert world.batch_status(batch)["message"] == text
+    eventually(lambda: world.batch_status(batch)["message"] == text, lambda: world.batch_status(batch))
+
+
+def test_a_runners_account_that_someone_deleted_is_made_again_and_nobody_is_bothered(
+    world: World, batch: str
+) -> None:
+    world.client.delete("serviceaccounts", RUNNER_ACCOUNT, api_version=CORE)
+    tell(world, batch, 'error looking up service account: serviceaccount "qgjob-runner" not found')
+
+    eventually(lambda: has_account(world))
+    assert world.status("first")["reason"] == ""
+
+
+def test_a_job_that_the_api_server_refuses_is_explained_and_ends_at_the_start_timeout(world: World) -> None:
+    wrong = {"spec": {"containers": [{"name": "runner", "imagePullPolicy": "Sometimes"}]}}
+    world.target(podTemplate=wrong, retry=LATER, timeouts={"startSeconds": 3})
+    world.job("a")
+    with operating(world):
+        eventually(lambda: world.status("a")["reason"] == "JobInvalid", lambda: world.status("a"))
+        assert "imagePullPolicy" in world.status("a")["message"]
+
+        eventually(lambda: world.phase("a") == "Retrying", lambda: world.status("a"))
+        assert world.status("a")["infrastructureFailures"] == 1
 
 
 def test_deleting_a_batch_gives_its_tests_back(world: World, batch: str) -> None:
@@ -206,6 +214,25 @@ def test_a_cancelled_test_whose_pod_is_lost_ends_cancelled(world: World, batch: 
     )
 
     eventually(lambda: world.phase("first") == "Cancelled", lambda: phases(world))
+
+
+def tell(world: World, batch: str, text: str) -> None:
+    """The Job controller could not make the batch's pod."""
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": "refused", "namespace": world.namespace},
+        "involvedObject": {
+            "kind": "Job",
+            "namespace": world.namespace,
+            "name": batch,
+            "apiVersion": "batch/v1",
+        },
+        "reason": "FailedCreate",
+        "message": text,
+        "type": "Warning",
+    }
+    world.client.create("events", event, api_version=CORE)
 
 
 def has_account(world: World) -> bool:

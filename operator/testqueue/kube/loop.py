@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 #: Changes come in bursts (a whole CI run's submissions): wait so long for the others.
 DEBOUNCE_SECONDS: Final = 0.05
-#: After a pass with failures, not again at once: the API server may be away.
-FAILURE_PAUSE_SECONDS: Final = 1.0
 
 
 class Loop:
@@ -55,10 +53,9 @@ class Loop:
             self._changed.clear()
             with self._metrics.planner_seconds.time():
                 planned = self._planner.plan(self._clock())
-            succeeded = await self._writer.run(planned.actions) if planned.actions else True
-            if not succeeded:
-                await asyncio.sleep(FAILURE_PAUSE_SECONDS)
+            await self._writer.run(planned.actions)
             await self._wait(planned.look_again)
+        await self._writer.finish()
         logger.info("stopped planning")
 
     async def _wait(self, until: float) -> None:

@@ -15,6 +15,8 @@ from testqueue.kube.explain import explain
 from testqueue.logs import about
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from testqueue.core.store import Store
     from testqueue.kube.objects import Objects
     from testqueue.kube.provision import Provisioning
@@ -22,16 +24,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 FAILED_CREATE: Final = "FailedCreate"
+#: A missing account that has been made again is nobody's affair; one that is still missing then is.
+ACCOUNT_SECONDS: Final = 10.0
 _MISSING_ACCOUNT: Final = f'serviceaccount "{RUNNER_ACCOUNT}" not found'
 
 
 class Refusals:
     """Told of FailedCreate Events; writes each batch's reason once."""
 
-    def __init__(self, objects: Objects, store: Store, provisioning: Provisioning) -> None:
+    def __init__(
+        self, objects: Objects, store: Store, provisioning: Provisioning, clock: Callable[[], float]
+    ) -> None:
+        """`clock` tells seconds since the epoch."""
         self._objects = objects
         self._store = store
         self._provisioning = provisioning
+        self._clock = clock
 
     async def tell(self, event: Object) -> None:
         """One Event about a Kubernetes Job; those that are not a batch's are not ours."""
@@ -42,10 +50,9 @@ class Refusals:
             return
         text = str(event.get("message", ""))
         if _MISSING_ACCOUNT in text:
-            # The Job controller tries again by itself, so most often nobody needs to know.
             await self._provisioning.set_up(key.namespace, again=True)
-            if event.get("count", 1) == 1:
-                return
+            if self._clock() < known.created + ACCOUNT_SECONDS:
+                return  # the Job controller tries again by itself
         if known.reason:
             return
         batch = await self._objects.batch(key)

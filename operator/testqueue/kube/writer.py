@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from qgjob.api import lifecycle
 from testqueue.core.actions import (
@@ -19,11 +19,12 @@ from testqueue.core.actions import (
     UpdateTarget,
 )
 from testqueue.core.model import DeviceLease, JobView, Key
+from testqueue.kube.aside import Aside
 from testqueue.kube.errors import ApiError, NotLeaderError, Unreachable
 from testqueue.logs import about
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from testqueue.kube.creation import BatchCreation
     from testqueue.kube.objects import Objects
@@ -33,8 +34,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+#: After a failure at a target, nothing is tried for it so long.
+HOLD_SECONDS: Final = 2.0
+
+
 class Writer:
-    """Runs the actions of one pass side by side."""
+    """Runs the actions of one pass side by side: new batches at once, all else beside the passes."""
 
     def __init__(
         self,
@@ -44,17 +49,41 @@ class Writer:
         *,
         metrics: Metrics,
         clock: Callable[[], float],
+        wake: Callable[[], None],
     ) -> None:
-        """`clock` tells seconds since the epoch."""
+        """`clock` tells seconds since the epoch; `wake` has the planner look again."""
         self._objects = objects
         self._creation = creation
         self._repairs = repairs
         self._metrics = metrics
         self._clock = clock
+        self._wake = wake
+        self._aside = Aside(self._run_aside)
+        self._held: dict[Key, float] = {}
 
-    async def run(self, actions: Sequence[Action]) -> bool:
-        """Carry them out; tell whether all succeeded."""
-        return all(await asyncio.gather(*(self._run_one(action) for action in actions)))
+    async def run(self, actions: Sequence[Action]) -> None:
+        """Carry them out. Returns when the targets have what was planned for them, or a failure is their answer."""
+        targets = []
+        for action in actions:
+            if not isinstance(action, UpdateTarget | CreateBatch):
+                self._aside.add(_subject(action), action, pressing=not isinstance(action, ExplainJob))
+            elif self._held.get(action.target.key, 0.0) <= self._clock():
+                targets.append(action)
+        await asyncio.gather(*(self._run_for_target(action) for action in targets))
+
+    async def finish(self) -> None:
+        """Begin nothing more beside the passes, and wait for what has begun."""
+        await self._aside.finish()
+
+    async def _run_for_target(self, action: UpdateTarget | CreateBatch) -> None:
+        if not await self._run_one(action):
+            # What was refused (a quota, a namespace that is being deleted) would be planned again at once.
+            self._held[action.target.key] = self._clock() + HOLD_SECONDS
+
+    async def _run_aside(self, action: Action) -> None:
+        await self._run_one(action)
+        if isinstance(action, CheckBatch):
+            self._wake()  # a device may be free that no event will tell of
 
     async def _run_one(self, action: Action) -> bool:
         kind = type(action).__name__
@@ -115,7 +144,7 @@ class Writer:
                 if not (error.is_ambiguous and action.batches and await self._has_leases(action)):
                     raise
         # Without devices there is nothing to lease: the counts follow with the next report.
-        await asyncio.gather(*(self._run_one(batch) for batch in action.batches))
+        await asyncio.gather(*(self._run_for_target(batch) for batch in action.batches))
 
     async def _has_leases(self, action: UpdateTarget) -> bool:
         """Whether the leases were written although the answer was lost; their batches would wait in vain else."""
@@ -145,6 +174,19 @@ class Writer:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _subject(action: Action) -> Hashable:
+    """What tells whether an action is the same work as another one."""
+    match action:
+        case ResumeBatch(batch):
+            return "batch", batch.key
+        case CheckBatch(key, _):
+            return "batch", key
+        case CancelJob(job) | ReplayJob(job) | ExplainJob(job):
+            return "job", job.uid
+        case _:
+            raise TypeError(f"{type(action).__name__} belongs to a pass")
 
 
 def _device_status(lease: DeviceLease) -> dict[str, Any]:
