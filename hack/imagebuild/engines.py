@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 PULL_TIMEOUT_SECONDS = 300
 SAVE_TIMEOUT_SECONDS = 600
+# Of each image; a few, for people who go to and fro between branches.
+KEPT_BUILDS = 4
 _STEP = re.compile(
     r"^(?:\[\d+/\d+\] )?STEP (?P<step>\d+/\d+): (?P<what>.*)|^#\d+ \[(?P<docker>[^\]]+\d+/\d+)\]"
 )
@@ -68,6 +71,18 @@ class Engine:
         if authorities is not None:
             argv += ["--secret", f"id=ca,src={authorities}"]
         self._build([*argv, str(context)], reference, report)
+
+    def forget_old(self, reference: str) -> None:
+        """Remove builds of the same image that are long out of date, from a storage that is ours alone."""
+        if self.name != "buildah":
+            return
+        repository = reference.rpartition(":")[0]
+        listed = json.loads(run([*self.command, "images", "--json"]))
+        builds = {name: image["created"] for image in listed for name in image.get("names") or ()}
+        mine = sorted((name for name in builds if name.startswith(f"{repository}:")), key=builds.__getitem__)
+        for name in mine[:-KEPT_BUILDS]:
+            # Another build may go on from it just now: then it stays.
+            succeeds([*self.command, "rmi", name])
 
     def save(self, reference: str, archive: Path) -> None:
         """Write an image as an archive that `hack/cluster load` reads."""

@@ -77,6 +77,7 @@ class Images:
                     authorities=private_authorities(),
                 )
                 self._report.say(f"built {image.reference} in {format_seconds(time.monotonic() - started)}")
+                self._engine.forget_old(image.reference)
         return images
 
     def is_built(self, image: Image) -> bool:
