@@ -16,6 +16,9 @@ def main() -> int:
     parser.add_argument("--operators", type=int, default=2)
     parser.add_argument("--faults", type=int, default=2)
     parser.add_argument("--no-device", action="store_true", help="batches need no device and may overlap")
+    parser.add_argument(
+        "--any-look", action="store_true", help="operators look at batches that are well, too"
+    )
     parser.add_argument("--failing", action="store_true", help="tests may fail, and are retried once")
     parser.add_argument("--only", action="append", choices=FAULTS, help="kinds of faults; all otherwise")
     parser.add_argument("--without", action="append", default=[], choices=RULES, help="leave a rule out")
@@ -26,6 +29,7 @@ def main() -> int:
         batches=options.batches,
         operators=options.operators,
         device=not options.no_device,
+        any_look=options.any_look,
         faults=options.faults,
         kinds=frozenset(options.only or FAULTS),
         outcomes=("passed", "failed") if options.failing else ("passed",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .state import (
@@ -22,6 +21,8 @@ from .state import (
 from .steps import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .rules import Bounds
     from .state import Batch, World
 

@@ -107,9 +107,7 @@ def repair(
 
 
 @cache
-def is_well(
-    number: int, batch: Batch | None, jobs: int, pods: PodsSeen, kube_job: str, absent: str
-) -> bool:
+def is_well(number: int, batch: Batch | None, jobs: int, pods: PodsSeen, kube_job: str, absent: str) -> bool:
     """Whether nothing is to be done about the batch, whatever its TestJobs say."""
     other = Job(FRESH, lifecycle.PENDING, NONE, NONE, 1, 0)
     scheduled = Job(FRESH, lifecycle.SCHEDULED, number, NONE, 1, 0)

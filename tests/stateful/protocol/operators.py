@@ -14,7 +14,6 @@ Any batch may be nominated for a look at any time, so it does not matter from ho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from qgjob.api import lifecycle
@@ -26,8 +25,8 @@ from .state import (
     NO_BATCH,
     NOBODY,
     NONE,
-    PENDING,
     NOT_MADE,
+    PENDING,
     PODS,
     REMOVED,
     Batch,
@@ -41,6 +40,8 @@ from .state import (
 from .steps import Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .rules import Bounds, Rules
     from .state import Job, World
 
@@ -323,9 +324,7 @@ class OperatorSteps:
 
     def _fresh(self, operator: Operator) -> Operator:
         """The one that comes after a crash: it remembers nothing."""
-        return self._done(operator)._replace(
-            missed=(NOBODY,) * len(operator.missed)
-        )
+        return self._done(operator)._replace(missed=(NOBODY,) * len(operator.missed))
 
 
 def _pods_of(world: World, batch: int) -> tuple[tuple[int, str], ...]:
@@ -334,4 +333,3 @@ def _pods_of(world: World, batch: int) -> tuple[tuple[int, str], ...]:
         for place in range(batch * PODS, batch * PODS + PODS)
         if world.pods[place].object not in (NOT_MADE, REMOVED)
     )
-

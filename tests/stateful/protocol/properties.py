@@ -9,11 +9,12 @@ from qgjob.api import lifecycle
 from .state import NONE, PODS
 
 if TYPE_CHECKING:
+    from .rules import Bounds
     from .state import World
 
 
-def broken_in(world: World, *, device: bool) -> str:
-    """What is wrong with a state; empty where nothing is. `device`: there is one, for one runner at a time."""
+def broken_in(world: World, bounds: Bounds) -> str:
+    """What is wrong with a state; empty where nothing is."""
     running: dict[int, int] = {}
     with_device = []
     for place, pod in enumerate(world.pods):
@@ -22,6 +23,8 @@ def broken_in(world: World, *, device: bool) -> str:
             continue
         if runner.device:
             with_device.append(place)
+        if runner.device and runner.stop and world.faults == bounds.faults:
+            return f"runner {place} is stopped, though nothing went wrong"
         if runner.at == "running":
             batch = world.batches[place // PODS]
             assert batch is not None, "a batch with a process is not forgotten"
@@ -29,7 +32,7 @@ def broken_in(world: World, *, device: bool) -> str:
             if job in running:
                 return f"runners {running[job]} and {place} both run job {job}"
             running[job] = place
-    return f"runners {with_device} have the one device" if device and len(with_device) > 1 else ""
+    return f"runners {with_device} have the one device" if bounds.device and len(with_device) > 1 else ""
 
 
 def broken_by(before: World, after: World) -> str:

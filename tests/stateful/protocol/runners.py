@@ -12,7 +12,6 @@ that was taken away earlier), and entries that are appended while the batch runs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from qgjob.api import lifecycle
@@ -33,6 +32,8 @@ from .state import (
 from .steps import ProtocolViolation, Step
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .rules import Bounds, Rules
     from .state import Batch, Runner, World
 

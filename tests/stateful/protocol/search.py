@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from array import array
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ class Search:
                     known = self._numbers.get(after)
                     if known is None:
                         known = self._add(after, number)
-                        if wrong := properties.broken_in(after, device=bounds.device):
+                        if wrong := properties.broken_in(after, bounds):
                             return wrong, (*self._way_to(number), step.label)
                     if not step.fault:
                         self._heads.append(number)
@@ -145,7 +146,7 @@ class Search:
             chain.append(self._came_from[chain[-1]])
         chain.reverse()
         labels = []
-        for head, tail in zip(chain, chain[1:], strict=False):
+        for head, tail in itertools.pairwise(chain):
             wanted = self._worlds[tail]
             labels.append(next(step.label for step in self.steps(self._worlds[head]) if step.world == wanted))
         return tuple(labels)

@@ -26,9 +26,7 @@ from .state import (
     REMOVED,
     STALE,
     Batch,
-    Job,
     Missed,
-    Operator,
     Pod,
     World,
 )
@@ -224,9 +222,7 @@ class _Form:
                     self.batches[place] = batch._replace(entries=_renamed(batch.entries, number, new))
             for place, operator in enumerate(self.operators):
                 if operator.entries:
-                    self.operators[place] = operator._replace(
-                        entries=_renamed(operator.entries, number, new)
-                    )
+                    self.operators[place] = operator._replace(entries=_renamed(operator.entries, number, new))
 
     def waits(self) -> None:
         """A wait that is over, or has no object any more."""
@@ -241,7 +237,8 @@ class _Form:
         batch = self.batches[number]
         if batch is None or missed == NOBODY:
             return NOBODY
-        if self._rules.absence_of_one and not self._is_missing(number, batch, missed.whom):
+        looked_for = self._rules.absence_of_one and self._rules.live_look
+        if looked_for and not self._is_missing(number, batch, missed.whom):
             # Who is missed is looked for again every few seconds, so being seen ends the wait.
             return NOBODY
         return missed._replace(waited=missed.waited or self._fence_time_passes(number, batch))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from .state import World
+if TYPE_CHECKING:
+    from .state import World
 
 
 class Step(NamedTuple):
