@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,9 @@ class Node:
             "kubeAPIBurst": CLIENT_BURST,
             "eventRecordQPS": 0,
             "resolvConf": resolv_conf(),
+            # There is no cluster DNS. Named as such, the machine's own name servers serve pods just as they would
+            # anyway; without a name the kubelet complains by some Events at each pod.
+            "clusterDNS": name_servers(resolv_conf()),
             "podLogsDir": str(self.pod_logs),
             "volumePluginDir": str(self.directory / "volume-plugins"),
             "staticPodPath": "",
@@ -201,6 +205,15 @@ def why_not_ready(node: dict[str, Any]) -> str | None:
 def resolv_conf(candidates: Sequence[Path] = RESOLV_CONFS) -> str:
     """Return the file that pods get their name servers from; empty where there is none, which means none."""
     return next((str(path) for path in candidates if path.exists()), "")
+
+
+def name_servers(path: str) -> list[str]:
+    """Return the name servers that a resolv.conf gives and that pods can reach too."""
+    if not path:
+        return []
+    lines = (line.split() for line in Path(path).read_text().splitlines())
+    servers = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
+    return [server for server in servers if not ip_address(server.partition("%")[0]).is_loopback]
 
 
 def _answers(url: str) -> Callable[[], None]:

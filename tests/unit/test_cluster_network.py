@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hack.localcluster.network import overlapping_route
-from hack.localcluster.node import resolv_conf, why_not_ready
+from hack.localcluster.node import name_servers, resolv_conf, why_not_ready
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +67,16 @@ def test_a_taint_keeps_pods_away_from_a_ready_node() -> None:
         "status": {"conditions": [{"type": "Ready", "status": "True"}]},
     }
     assert why_not_ready(node) == "it is tainted: node.kubernetes.io/disk-pressure"
+
+
+def test_pods_get_the_name_servers_that_they_can_reach(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text(
+        "# made by hand\nsearch example.com\nnameserver 127.0.0.53\nnameserver 192.0.2.7\nnameserver fd00::1\n"
+    )
+
+    assert name_servers(str(path)) == ["192.0.2.7", "fd00::1"]
+
+
+def test_without_a_resolv_conf_there_are_no_name_servers() -> None:
+    assert name_servers("") == []
