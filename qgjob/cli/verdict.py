@@ -68,6 +68,8 @@ def classify(one: Waited) -> Exit:
     job = one.job
     if job is None:
         return Exit.CANCELLED if one.deleted else Exit.TIMEOUT
+    if views.replay_is_due(job):  # what it came to before doesn't count any more
+        return Exit.CANCELLED if one.deleted else Exit.TIMEOUT
     phase, infrastructure = views.phase(job), views.field(job, "infrastructureFailures")
     if phase == lifecycle.SUCCEEDED:
         return Exit.PASSED
@@ -130,5 +132,5 @@ def _late(one: Waited) -> str:
     word = {"queued": "is still queued", "running": "is still running"}.get(
         views.status_word(one.job), "is not over"
     )
-    message = views.field(one.job, "message")
+    message = "" if views.replay_is_due(one.job) else views.field(one.job, "message")
     return f"{word}: {views.one_line(str(message), MESSAGE_CHARACTERS)}" if message else word

@@ -42,14 +42,24 @@ def phase(job: Object) -> str:
     return str(field(job, "phase"))
 
 
+def replay_is_due(job: Object) -> bool:
+    """Whether it is a dead letter that was asked to run again, and the operator has yet to see it."""
+    spec = job["spec"]
+    return (
+        phase(job) == lifecycle.DEAD_LETTERED
+        and spec.get("replays", 0) > field(job, "observedReplays")
+        and not spec.get("cancel", False)  # a cancel takes the replay back
+    )
+
+
 def status_word(job: Object) -> str:
     """Its status in the CLI's words."""
-    return STATUS_WORDS.get(phase(job), phase(job))
+    return STATUS_WORDS[lifecycle.PENDING] if replay_is_due(job) else STATUS_WORDS.get(phase(job), phase(job))
 
 
 def is_over(job: Object) -> bool:
     """Whether nothing more happens to it by itself."""
-    return phase(job) in lifecycle.FINISHED
+    return phase(job) in lifecycle.FINISHED and not replay_is_due(job)
 
 
 def times(count: int) -> str:
@@ -85,6 +95,8 @@ def details(job: Object, now: datetime) -> str:
         case lifecycle.SUCCEEDED:
             failures = field(job, "failures") + field(job, "infrastructureFailures")
             return f"Passed after failing {times(failures)}" if failures else "Passed"
+        case lifecycle.DEAD_LETTERED if replay_is_due(job):
+            return f"Replay requested: to queue:p{spec.get('priority', 5)} for target {spec['target']}"
         case lifecycle.DEAD_LETTERED:
             return f"{_failure(job)}{_colon(message)}"
         case lifecycle.CANCELLED:

@@ -147,7 +147,12 @@ def _reads(one: Waited) -> tuple[object, ...]:
     if one.job is None or one.deleted:
         return (one.deleted,)
     job = one.job
-    return (views.phase(job), views.field(job, "attempt"), views.field(job, "message"))
+    return (
+        views.phase(job),
+        views.replay_is_due(job),
+        views.field(job, "attempt"),
+        views.field(job, "message"),
+    )
 
 
 def _is_over(one: Waited) -> bool:

@@ -168,6 +168,11 @@ class Operator:
         self.run(name)
         self.finish(name, outcome, message, **more)
 
+    def replay(self, name: str) -> None:
+        """It sees that spec.replays was counted up."""
+        job = self.job(name)
+        self.set_status(name, lifecycle.replay(job["status"], job["spec"]["replays"], datetime.now(UTC)))
+
     def cancel(self, name: str) -> None:
         self.set_status(name, lifecycle.cancel(self.job(name)["status"], datetime.now(UTC)))
 

@@ -141,6 +141,25 @@ def test_follow_goes_from_the_queue_through_a_retry_to_the_end(
     assert answer.last_line == "qgjob: completed: Passed after failing once"
 
 
+def test_follow_goes_on_for_a_replay_that_the_operator_has_not_seen_yet(
+    cli: Cli, operator: Operator, kubelet: Kubelet
+) -> None:
+    operator.create("a", maxRetries=0)
+    operator.run("a", pod="tb-1-first")
+    operator.finish("a", "failed", "no button")
+    kubelet.pod(operator.namespace, "tb-1-first").write(*framed("a", 1, "first"))
+    kubelet.pod(operator.namespace, "tb-2-second").write(*framed("a", 2, "second"))
+    assert cli.run("dlq", "replay", "a").code == 0
+
+    following = cli.start("logs", "-f", "a")
+    following.until("Replay requested: to queue:p5 for target phones")
+    operator.replay("a")
+    operator.run("a", pod="tb-2-second")
+    operator.finish("a", "passed")
+
+    assert following.end().stdout == "first\nsecond\n"
+
+
 def test_follow_prints_lines_as_they_are_written(cli: Cli, operator: Operator, kubelet: Kubelet) -> None:
     operator.create("a")
     operator.run("a")

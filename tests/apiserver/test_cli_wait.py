@@ -175,6 +175,19 @@ def test_what_is_over_already_is_told_at_once(cli: Cli, operator: Operator) -> N
     assert cli.run("wait", "a", "--timeout", "0").code == 0
 
 
+def test_a_replay_that_the_operator_has_not_seen_yet_is_waited_for(cli: Cli, operator: Operator) -> None:
+    operator.create("a", maxRetries=0)
+    operator.run_to("a", "failed", "no button")
+    assert cli.run("dlq", "replay", "a").code == 0
+
+    waiting = cli.start("wait", "a", *LONG)
+    waiting.until("Replay requested: to queue:p5 for target phones")
+    operator.replay("a")
+    operator.run_to("a", "passed")
+
+    assert waiting.end().code == 0
+
+
 def test_progress_is_told_on_stderr(cli: Cli, operator: Operator) -> None:
     waiting = started(cli, operator, "a")
     operator.run("a", pod="tb-1-x")

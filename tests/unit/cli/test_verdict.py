@@ -44,6 +44,11 @@ def verdict(*those: jobs.Object, unreachable: str = "") -> Verdict:
             "TIMEOUT after 3 min: tests/login.spec.ts (job w) is still queued; it goes on in the cluster",
         ),
         (
+            [jobs.replayed(DEAD)],
+            Exit.TIMEOUT,
+            "TIMEOUT after 3 min: tests/login.spec.ts (job d) is still queued; it goes on in the cluster",
+        ),
+        (
             [FAILED_ONCE],
             Exit.FAILED,
             "FAILED: tests/login.spec.ts (job f) failed once: no button and is waiting for its retry",

@@ -77,6 +77,29 @@ def test_a_replayed_job_says_so() -> None:
     assert views.details(replayed, jobs.NOW) == "Replayed, waiting in queue:p5 for target phones"
 
 
+def test_a_dead_letter_whose_replay_was_not_seen_yet_is_queued() -> None:
+    job = jobs.replayed(jobs.dead(jobs.pending()))
+
+    assert views.status_word(job) == "queued"
+    assert views.details(job, jobs.NOW) == "Replay requested: to queue:p5 for target phones"
+    assert not views.is_over(job)
+
+
+def test_a_dead_letter_that_was_replayed_and_died_again_is_over() -> None:
+    dead = jobs.replayed(jobs.dead(jobs.pending()))
+    again = jobs.with_status(dead, lifecycle.replay(dead["status"], 1, jobs.NOW))
+
+    assert views.is_over(jobs.dead(again))
+
+
+def test_a_cancel_takes_a_replay_back() -> None:
+    job = jobs.replayed(jobs.dead(jobs.pending(cancel=True), "no button"))
+
+    assert views.is_over(job)
+    assert views.status_word(job) == "failed"
+    assert views.details(job, jobs.NOW) == "Failed 4 times: no button"
+
+
 def test_a_retry_whose_time_has_come_waits_for_a_slot() -> None:
     job = jobs.ended(jobs.pending(), "failed", "no button")
 

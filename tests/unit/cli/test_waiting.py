@@ -24,6 +24,23 @@ def test_it_is_over_when_all_are_over() -> None:
     assert those.over()
 
 
+def test_a_dead_letter_is_waited_for_again_when_it_is_replayed() -> None:
+    those = waiting("a")
+    dead = jobs.dead(jobs.pending("a"))
+    those.take(Changed(dead))
+    assert those.over()
+
+    assert those.take(Changed(jobs.replayed(dead))) != []  # told as progress
+    assert not those.over()
+
+
+def test_fail_fast_goes_on_for_a_dead_letter_that_is_replayed() -> None:
+    those = waiting("a", "b", fail_fast=True)
+    those.take(Changed(jobs.replayed(jobs.dead(jobs.pending("a")))))
+
+    assert not those.over()
+
+
 def test_fail_fast_ends_at_the_first_that_ends_badly() -> None:
     those = waiting("a", "b", fail_fast=True)
     those.take(Changed(jobs.ended(jobs.pending("a"), "failed")))
