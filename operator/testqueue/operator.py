@@ -63,7 +63,7 @@ class Operator:
         observer = BatchObserver(metrics, lambda: self._lease.held)
         store = Store(settings.ageing_seconds, observer.changed)
         planner = Planner(store, new_batch_name)
-        observer.attach(store, planner.estimates)
+        observer.attach(planner.estimates)
         metrics.watch_queue(store.waiting)
         objects = Objects(session, store, self._lease.guard, settings.write_concurrency)
         self._expiry = Expiry(
@@ -92,7 +92,7 @@ class Operator:
             set_up=self._provisioning.set_up,
             on_gone=planner.mark_gone,
         )
-        repairs = Repairs(objects, store, planner, time.time)
+        repairs = Repairs(objects, store, planner, time.time, on_no_start=self._provisioning.doubt)
         writer = Writer(
             objects, creation, repairs, metrics=metrics, clock=time.time, wake=self._caches.changed.set
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_PREFIX: Final = "QGJOB_"
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 DEFAULT_NAMESPACE: Final = "qgjob-system"
+LOG_FORMATS: Final = ("json", "text")
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -101,11 +102,16 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("metrics-host", "0.0.0.0", "address of /metrics, /healthz and /readyz")  # noqa: S104
     add("metrics-port", 8080, "port of /metrics, /healthz and /readyz; 0 takes a free one", type=_port)
     add("log-level", "info", "least level that is logged", choices=LOG_LEVELS)
-    add("log-format", "json", "form of a log line", choices=("json", "text"))
+    add("log-format", "json", "form of a log line", choices=LOG_FORMATS)
     return parser
 
 
 def _check(settings: Settings) -> None:
+    # argparse checks choices of flags only, not of the defaults that the environment gives.
+    if settings.log_level not in LOG_LEVELS:
+        raise SettingsError(f"log level {settings.log_level!r}: choose of {', '.join(LOG_LEVELS)}")
+    if settings.log_format not in LOG_FORMATS:
+        raise SettingsError(f"log format {settings.log_format!r}: choose of {', '.join(LOG_FORMATS)}")
     if settings.kubeconfig and not Path(settings.kubeconfig).expanduser().is_file():
         raise SettingsError(f"there is no kubeconfig at {settings.kubeconfig}")
     if not settings.kubeconfig and not (SERVICE_ACCOUNT / "token").exists():

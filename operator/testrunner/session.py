@@ -143,7 +143,7 @@ class Session:
         self._installing.read_target()
         self._must_be_something()
         # Until here nothing ran that would have had to be stopped; and the batch was just read.
-        seconds = self._installing.target.timeouts.fence_seconds
+        seconds = self._record.spec.fence_seconds or self._installing.target.timeouts.fence_seconds
         self._fence = Fence(
             self._record.read, seconds, self._clock, self.interruption.fenced, since=self._record.read_at
         )

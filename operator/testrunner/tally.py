@@ -24,10 +24,10 @@ class Tally:
         """TestJobs that were run or charged."""
         return self.passed + self.failed + self.infrastructure
 
-    def ran(self, name: str, outcome: OutcomeName, seconds: float) -> None:
-        """A test was run; its seconds (wall clock) serve to estimate the next run."""
+    def ran(self, name: str, test: str, outcome: OutcomeName, seconds: float) -> None:
+        """A test was run; its path and seconds (wall clock) serve to estimate the next run."""
         self.charged(outcome)
-        self.tests.append({"name": name, "outcome": outcome, "seconds": round(seconds, 3)})
+        self.tests.append({"name": name, "test": test, "outcome": outcome, "seconds": round(seconds, 3)})
 
     def charged(self, outcome: OutcomeName) -> None:
         """A TestJob got an outcome without having run."""

@@ -180,8 +180,10 @@ class Testing:
                 final_reason=settled.final_reason,
                 reason=self._reason(running, settled),
             )
-            outcome = settled.outcome
-            self._reporter.outcome(entry, job, final, lambda: self._tally.ran(entry.name, outcome, seconds))
+            outcome, test = settled.outcome, str(job["spec"]["test"])
+            self._reporter.outcome(
+                entry, job, final, lambda: self._tally.ran(entry.name, test, outcome, seconds)
+            )
         self._end_after(running, result, stuck=stuck)
 
     def _drive(self, running: Running, source: Path, timeout: float) -> TestResult:

@@ -38,6 +38,14 @@ class TestBatchSpec(ApiModel):
     target: TargetName
     priority: Annotated[int, Field(ge=1, le=10, description="The highest priority of its TestJobs.")]
     device: BatchDevice | None = None
+    fence_seconds: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=604800,
+            description="The target's fence time when the batch was made: runner and operator must mean the same.",
+        ),
+    ] = None
     jobs: Annotated[
         list[BatchJob],
         Field(
@@ -51,7 +59,7 @@ class TestBatchSpec(ApiModel):
     ] = False
 
     RULES: ClassVar[tuple[Rule, ...]] = (
-        *fixed("TestBatch", "appVersionId", "target", optional=("device",)),
+        *fixed("TestBatch", "appVersionId", "target", optional=("device", "fenceSeconds")),
         Rule(
             "self.jobs.size() >= oldSelf.jobs.size() && self.jobs.slice(0, oldSelf.jobs.size()) == oldSelf.jobs",
             "entries can be added at the end, never changed or removed",
@@ -64,6 +72,7 @@ class BatchTest(ApiModel):
     """How one TestJob of the batch went."""
 
     name: str
+    test: Annotated[str, Field(max_length=512, description="Path of its test file.")] = ""
     outcome: Outcome
     seconds: Annotated[float, Field(ge=0, description="Wall-clock seconds of the run.")] = 0.0
 

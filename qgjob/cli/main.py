@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from qgjob import __version__
 
-from .exits import CliError
+from .exits import CliError, Exit
 from .session import Context, Kubeconfig, Namespace, Options, OutputOption, Quiet, new_app, warn
 
 
@@ -112,12 +112,16 @@ def run() -> None:
         from qgjob.client import ClientError
 
         if not isinstance(error, ClientError):
-            raise
+            # Python's own exit code for it is 1, by which scripts know a test that failed.
+            import traceback
+
+            traceback.print_exc()
+            _end(CliError("this is a mistake in qgjob itself: please report it", Exit.INFRASTRUCTURE))
         from .failures import explain
 
         _end(explain(error))
 
 
-def _end(error: CliError) -> None:
+def _end(error: CliError) -> NoReturn:
     warn(str(error))
     sys.exit(error.code)

@@ -11,7 +11,7 @@ from qgjob.api.constants import API_VERSION
 
 from . import config as configuration
 from .errors import ApiError
-from .transport import Stream, Transport
+from .transport import Stream, Transport, not_kubernetes, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +36,16 @@ class Watch:
 
     def __iter__(self) -> Iterator[tuple[str, Object]]:
         for line in self._stream:
-            event = json.loads(line)
-            if event["type"] == "ERROR":
+            try:
+                event = json.loads(line)
+                kind, changed = event["type"], event["object"]
+            except (ValueError, KeyError, TypeError) as error:
                 self._stream.close()
-                raise ApiError.from_status(event["object"])
-            yield event["type"], event["object"]
+                raise not_kubernetes(self._stream.server, quoted(line)) from error
+            if kind == "ERROR":
+                self._stream.close()
+                raise ApiError.from_status(changed)
+            yield kind, changed
 
     def close(self) -> None:
         """End the iteration."""

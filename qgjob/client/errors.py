@@ -18,7 +18,8 @@ class ConfigError(ClientError):
 
 
 class Unreachable(ClientError):  # noqa: N818 - a state of the world more than a mistake
-    """No answer from the API server: refused, reset, timed out, or its certificate isn't trusted.
+    """No answer from the API server: refused, reset, timed out, its certificate isn't trusted, or what answers
+    is something else (a proxy's login page).
 
     A write that ends so may or may not have been carried out.
     """

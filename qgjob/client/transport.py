@@ -25,6 +25,8 @@ Query = Mapping[str, str | int | bool | None]
 #: 429 says that the request was not carried out, so any verb may be sent again. client-go does it ten times.
 MAX_THROTTLED = 10
 _GET_RETRY_SECONDS = 0.5
+#: Of an answer that can't be understood, for people.
+_QUOTED_BYTES = 120
 
 
 class Stream:
@@ -38,7 +40,8 @@ class Stream:
     ) -> None:
         self._connection = connection
         self._response = response
-        self._server = server
+        #: In words, for errors.
+        self.server = server
         self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
@@ -51,7 +54,7 @@ class Stream:
         except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
             # ValueError and AttributeError: http.client's own answers to a file that `close` took away.
             if not self._closed:
-                raise Unreachable(f"the connection to {self._server} broke: {_say(error)}") from error
+                raise Unreachable(f"the connection to {self.server} broke: {_say(error)}") from error
         finally:
             self.close()
 
@@ -111,7 +114,7 @@ class Transport:
 
         Raises:
             ApiError: the server refused.
-            Unreachable: there was no answer.
+            Unreachable: there was no answer, or none of an API server (a proxy's login page, say).
         """
         for attempt in range(retries + 1):
             try:
@@ -124,7 +127,10 @@ class Transport:
                     connection.close()
                     raise self._unreachable(error) from error
                 self._keep(connection, response)
-                return json.loads(content) if content else None
+                try:
+                    return json.loads(content)
+                except ValueError as error:
+                    raise self._foreign(response, content) from error
             except (Unreachable, ApiError) as error:
                 if attempt == retries or (isinstance(error, ApiError) and error.status < 500):
                     raise
@@ -134,7 +140,7 @@ class Transport:
     def stream(self, path: str, *, query: Query | None = None, timeout: float) -> Stream:
         """The lines of an answer that goes on; `timeout` is the longest silence, in seconds."""
         connection, response = self._send("GET", path, query=query, timeout=timeout)
-        return Stream(connection, response, self.config.server)
+        return Stream(connection, response, self.where)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -162,13 +168,15 @@ class Transport:
             headers = self._headers(content_type if content is not None else "")
             connection, response = self._exchange(method, url, content, headers, timeout)
             self._warn(response)
-            if response.status < 400:
+            if response.status < 300:
                 return connection, response
             try:
                 text = response.read()
             except (OSError, http.client.HTTPException):
                 text = b""
             self._keep(connection, response)
+            if response.status < 400:
+                raise self._foreign(response, text)
             error = ApiError.from_body(response.status, text, retry_after=response.headers.get("Retry-After"))
             if error.status == 401 and not refreshed and self.config.credentials.refresh():
                 refreshed = True
@@ -246,8 +254,19 @@ class Transport:
             text = header.split('"', 1)[-1].rsplit('"', 1)[0].replace('\\"', '"')
             self.on_warning(text)
 
+    @property
+    def where(self) -> str:
+        """The server in words."""
+        return self.config.server + (f" (context {self.config.context})" if self.config.context else "")
+
+    def _foreign(self, response: http.client.HTTPResponse, content: bytes) -> Unreachable:
+        """An answer that no Kubernetes API server gives."""
+        location, kind = response.headers.get("Location"), response.headers.get("Content-Type")
+        said = f"to {location}" if location else quoted(content)
+        return not_kubernetes(self.where, f"HTTP {response.status}{f', {kind}' if kind else ''}: {said}")
+
     def _unreachable(self, error: Exception) -> Unreachable:
-        where = self.config.server + (f" (context {self.config.context})" if self.config.context else "")
+        where = self.where
         if isinstance(error, ssl.SSLCertVerificationError):
             return Unreachable(
                 f"the certificate of {where} isn't trusted ({error.verify_message}): "
@@ -272,6 +291,20 @@ class _TlsConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         super().connect()
         self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._name)
+
+
+def not_kubernetes(where: str, what: str) -> Unreachable:
+    """The error for an answer that only something between here and the API server can have given."""
+    return Unreachable(
+        f"what answers at {where} is no Kubernetes API server ({what}). "
+        "Is a proxy or a login page in between, and the kubeconfig the right one?"
+    )
+
+
+def quoted(content: bytes) -> str:
+    """The beginning of it, on one line."""
+    text = " ".join(content[:_QUOTED_BYTES].decode(errors="replace").split())
+    return repr(text + ("…" if len(content) > _QUOTED_BYTES else "")) if text else "nothing"
 
 
 def _encode(query: Query | None) -> str:

@@ -34,7 +34,7 @@ from testqueue.core.model import (
     TargetView,
 )
 from testqueue.core.plan import Planner
-from testqueue.core.recovery import Live, Repair, decide
+from testqueue.core.recovery import Absences, Live, Repair, decide
 from testqueue.core.store import Store
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ class Operator:
         #: The newest version of each object that a test has seen in the store.
         self.newest: dict[tuple[type, Key], int] = {}
         self._seen = 0
-        self._absent: dict[Key, float] = {}
+        self._absences = Absences()
         self._writes_left: int | None = None
         self.relist()
 
@@ -426,16 +426,13 @@ class Operator:
             jobs=tuple(JobView.from_object(job) for job in jobs),
             pods=tuple(PodView.from_object(pod) for pod in pods),
             kube_job=KubeJobView.from_object(kube_job) if kube_job else None,
-            first_absent=self._absent.get(key),
+            first_absent=self._absences.since(key, BatchView.from_object(batch) if batch else None),
             fence_seconds=FENCE_SECONDS,
             start_seconds=300.0,
             batch_seconds=7200.0,
         )
         repair = decide(live, api.now)
-        if repair.absent:
-            self._absent.setdefault(key, api.now)
-        else:
-            self._absent.pop(key, None)
+        self._absences.note(key, live.batch, repair, api.now)
         if repair.gone:
             self.planner.mark_gone(key)
         self.planner.check_again(key, api.now + min(repair.again, 15.0))

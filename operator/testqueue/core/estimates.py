@@ -29,8 +29,8 @@ class Estimates:
         self._tests: dict[Key, _Seen] = {}
         self._by_test: OrderedDict[tuple[Key, str], float] = OrderedDict()
 
-    def learn(self, batch: BatchView, test_of: dict[str, str]) -> None:
-        """Take a batch that is over. `test_of` gives the test's path by the TestJob's name, where it is known."""
+    def learn(self, batch: BatchView) -> None:
+        """Take a batch that is over."""
         target = Key(batch.namespace, batch.target)
         if batch.install_seconds is not None:
             self._installs.setdefault(target, _Seen()).add([batch.install_seconds])
@@ -38,9 +38,9 @@ class Estimates:
         if passed:
             self._tests.setdefault(target, _Seen()).add([test.seconds for test in passed])
         for each in passed:
-            if path := test_of.get(each.name):
-                self._by_test[target, path] = each.seconds
-                self._by_test.move_to_end((target, path))
+            if each.test:
+                self._by_test[target, each.test] = each.seconds
+                self._by_test.move_to_end((target, each.test))
         while len(self._by_test) > _TESTS:
             self._by_test.popitem(last=False)
 

@@ -131,6 +131,7 @@ class TestTime(NamedTuple):
     name: str
     outcome: str
     seconds: float
+    test: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ class BatchView:
     app_version_id: str
     target: str
     device: str
+    fence_seconds: float | None
     entries: tuple[Entry, ...]
     created: float
     phase: str
@@ -153,6 +155,8 @@ class BatchView:
     started: float | None
     finished: float | None
     install_seconds: float | None
+    passed: int
+    failed: int
     infrastructure: int
     tests: tuple[TestTime, ...]
     reason: str
@@ -179,6 +183,11 @@ class BatchView:
         return self.pod_name.startswith(LOCAL_POD_PREFIX)
 
     @property
+    def device_failed(self) -> bool:
+        """Whether it ended in a way that its device may be to blame for."""
+        return self.phase == "Failed" and (self.reason == "DeviceLost" or not self.tests_run)
+
+    @property
     def tests_run(self) -> bool:
         """Whether any of its tests came to run; else it failed as a whole, at its start or its install."""
         return self.install_seconds is not None
@@ -195,6 +204,7 @@ class BatchView:
             app_version_id=spec["appVersionId"],
             target=spec["target"],
             device=(spec.get("device") or {}).get("name", ""),
+            fence_seconds=spec.get("fenceSeconds"),
             entries=tuple(Entry(job["name"], job["uid"], job["attempt"]) for job in spec["jobs"]),
             created=_seconds(meta["creationTimestamp"]) or 0.0,
             phase=status.get("phase") or "Pending",
@@ -204,9 +214,11 @@ class BatchView:
             started=_seconds(status.get("startTime")),
             finished=_seconds(status.get("finishTime")),
             install_seconds=status.get("installSeconds"),
+            passed=status.get("passed", 0),
+            failed=status.get("failed", 0),
             infrastructure=status.get("infrastructure", 0),
             tests=tuple(
-                TestTime(test["name"], test["outcome"], test.get("seconds", 0.0))
+                TestTime(test["name"], test["outcome"], test.get("seconds", 0.0), test.get("test", ""))
                 for test in status.get("tests") or ()
             ),
             reason=status.get("reason") or "",
@@ -245,7 +257,6 @@ class TargetView:
     name: str
     uid: str
     version: int
-    generation: int
     driver: str
     devices: tuple[DeviceView, ...]
     has_devices: bool
@@ -284,7 +295,6 @@ class TargetView:
             name=meta["name"],
             uid=meta["uid"],
             version=int(meta["resourceVersion"]),
-            generation=meta.get("generation", 0),
             driver=(spec.get("driver") or {}).get("name", "appwright"),
             devices=tuple(DeviceView(device["name"], device["address"]) for device in devices or ()),
             has_devices=devices is not None,

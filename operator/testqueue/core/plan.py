@@ -125,7 +125,7 @@ class Planner:
         store = self._store
         live = store.live_batches(target.key)
         held = self._held(target)
-        free = [device for device in target.devices if device.name not in held]
+        free = self._by_trust([device for device in target.devices if device.name not in held], target)
         # A device that a batch holds which is gone from view counts as one that runs.
         running = len({*(batch.name for batch in live), *held.values()})
         slots = len(free) if target.has_devices else target.slots - running
@@ -148,6 +148,14 @@ class Planner:
                 return None, min(again, due)
         self._reported[target.key] = now
         return UpdateTarget(target, leases, counts, tuple(batches)), again
+
+    def _by_trust(self, free: list[DeviceView], target: TargetView) -> list[DeviceView]:
+        """The free devices, those last whose last batch failed on them: a dead phone is always the first to be free.
+
+        The one that failed longest ago is the first of these to be tried again; else they stay in the spec's order.
+        """
+        failed = {device: self._store.last_failure_on(target.key, device.name) for device in free}
+        return sorted(free, key=lambda device: failed[device] or -math.inf)
 
     def _held(self, target: TargetView) -> dict[str, str]:
         """The devices that a batch has, and which. A batch that is over has none."""

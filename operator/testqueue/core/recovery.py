@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from qgjob.api import lifecycle
 
 if TYPE_CHECKING:
-    from testqueue.core.model import BatchView, JobView, KubeJobView, PodView
+    from testqueue.core.model import BatchView, JobView, Key, KubeJobView, PodView
 
 #: Added to the fence time before a process that can't be seen is taken for stopped: a runner reads its batch each
 #: third of the fence time, stops its tests within some seconds, and clocks differ in rate, not only in value.
@@ -76,6 +76,33 @@ class Repair:
     absent: bool = False
     gone: bool = False
     again: float = PATIENCE_SECONDS
+
+
+class Absences:
+    """Since when this operator has not seen whom it looked for, by batch. In memory: a new operator waits anew.
+
+    An absence is one owner's, or that of a batch which does not exist: how long one of them was not seen says
+    nothing about another. Seconds since the epoch.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[Key, tuple[str, float]] = {}
+
+    def since(self, key: Key, batch: BatchView | None) -> float | None:
+        """Since when the one that matters now is missed; None where it was not missed before."""
+        whom, when = self._since.get(key, ("", 0.0))
+        return when if whom == _whom(batch) else None
+
+    def note(self, key: Key, batch: BatchView | None, repair: Repair, now: float) -> None:
+        """Remember what a live look has come to."""
+        if not repair.absent:
+            self._since.pop(key, None)
+        elif self.since(key, batch) is None:
+            self._since[key] = (_whom(batch), now)
+
+
+def _whom(batch: BatchView | None) -> str:
+    return f"{batch.uid}/{batch.pod}" if batch is not None else "no batch"
 
 
 def decide(live: Live, now: float) -> Repair:

@@ -169,6 +169,7 @@ class Store:
         self._live: defaultdict[Key, set[Key]] = defaultdict(set)
         self._ended: defaultdict[Group, set[Key]] = defaultdict(set)
         self._last_ended: dict[Group, Key] = {}
+        self._last_on: dict[tuple[Key, str], BatchView] = {}
         self._named: defaultdict[Key, dict[Key, Entry]] = defaultdict(dict)
         self._pods_of: defaultdict[Key, set[Key]] = defaultdict(set)
         self._waiting: defaultdict[tuple[str, str, int], int] = defaultdict(int)
@@ -232,6 +233,13 @@ class Store:
     def all_live_batches(self) -> list[BatchView]:
         """The batches that are not over, whatever their target."""
         return [batch for keys in self._live.values() for key in keys if (batch := self.batches.get(key))]
+
+    def last_failure_on(self, target: Key, device: str) -> float | None:
+        """When the device's last batch failed in a way that it may be to blame for; None where it did not."""
+        last = self._last_on.get((target, device))
+        if last is None or not last.device_failed:
+            return None
+        return last.finished or last.created
 
     def last_ended_batch(self, group: Group) -> BatchView | None:
         """The batch of a group that was over last, if there is one and it was not deleted yet."""
@@ -333,8 +341,17 @@ class Store:
             self._find_last_ended(old.group)
         if new is not None and new.over:
             self._find_last_ended(new.group)
+            self._remember_device(new)
         self._name_jobs(old, new)
         self._on_batch(old, new)
+
+    def _remember_device(self, batch: BatchView) -> None:
+        if not batch.device:
+            return
+        device = (Key(batch.namespace, batch.target), batch.device)
+        before = self._last_on.get(device)
+        if before is None or (before.finished or before.created) <= (batch.finished or batch.created):
+            self._last_on[device] = batch
 
     def _find_last_ended(self, group: Group) -> None:
         ended = [batch for key in self._ended.get(group, ()) if (batch := self.batches.get(key))]

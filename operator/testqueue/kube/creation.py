@@ -179,6 +179,7 @@ def _manifest(action: CreateBatch) -> Object:
         "appVersionId": action.app_version_id,
         "target": action.target.name,
         "priority": action.priority,
+        "fenceSeconds": int(action.target.fence_seconds),
         "jobs": [{"name": job.name, "uid": job.uid, "attempt": job.attempt + 1} for job in action.jobs],
     }
     if action.device is not None:

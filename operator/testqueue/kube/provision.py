@@ -56,11 +56,15 @@ class Provisioning:
         A failure is only logged: the target's condition and the batch's status tell of what comes of it.
         """
         if again:
-            self._ready.discard(namespace)
+            self.doubt(namespace)
         try:
             await self._ensure(namespace)
         except (ApiError, Unreachable) as error:
             logger.warning("setting up: %s", error, extra=about(namespace=namespace))
+
+    def doubt(self, namespace: str) -> None:
+        """Something may be missing that was there: bring about again what is, before the next pod."""
+        self._ready.discard(namespace)
 
     async def _ensure(self, namespace: str) -> None:
         async with self._one_at_a_time:
@@ -107,7 +111,9 @@ class Provisioning:
         meta, status = target["metadata"], target.get("status") or {}
         old = next((each for each in status.get("conditions") or () if each["type"] == READY), None)
         if old is not None and all(old.get(key) == condition[key] for key in ("status", "reason", "message")):
-            return
+            if status.get("observedGeneration") == meta.get("generation"):
+                return
+            condition = old
         try:
             await self._session.patch(
                 item(TEST_TARGETS, meta["namespace"], meta["name"], "status"),

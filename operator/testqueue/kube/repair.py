@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,13 +12,13 @@ from qgjob.api import lifecycle
 from qgjob.api.lifecycle import Result, RetryPolicy
 from testqueue.core.model import JobView, Key
 from testqueue.core.nominate import ORPHAN_START_SECONDS
-from testqueue.core.recovery import FENCE_MARGIN_SECONDS, Live, Release, ReleaseJob, Repair, decide
+from testqueue.core.recovery import FENCE_MARGIN_SECONDS, Absences, Live, Release, ReleaseJob, Repair, decide
 from testqueue.kube.errors import ApiError
 from testqueue.kube.explain import explain
 from testqueue.logs import about
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from testqueue.core.model import BatchView, TargetView
     from testqueue.core.plan import Planner
@@ -34,13 +35,22 @@ _BATCH_SECONDS: Final = 7500.0
 class Repairs:
     """Looks at one batch at a time, live, and does what core.recovery says."""
 
-    def __init__(self, objects: Objects, store: Store, planner: Planner, clock: Callable[[], float]) -> None:
-        """`clock` tells seconds since the epoch."""
+    def __init__(
+        self,
+        objects: Objects,
+        store: Store,
+        planner: Planner,
+        clock: Callable[[], float],
+        *,
+        on_no_start: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`clock` tells seconds since the epoch; `on_no_start`, a namespace where a pod ended without its batch."""
         self._objects = objects
         self._store = store
         self._planner = planner
         self._clock = clock
-        self._absent_since: dict[Key, float] = {}
+        self._on_no_start = on_no_start
+        self._absences = Absences()
 
     async def check(self, key: Key, why: str) -> None:
         """One live look. Conflicts mean that something moved: the next look sees it."""
@@ -55,13 +65,16 @@ class Repairs:
             jobs=tuple(JobView.from_object(job) for job in jobs.values()),
             pods=tuple(pods),
             kube_job=kube_job,
-            first_absent=self._absent_since.get(key),
-            fence_seconds=target.fence_seconds if target else _FENCE_SECONDS,
+            first_absent=self._absences.since(key, batch),
+            fence_seconds=_fence_seconds(batch, target),
             start_seconds=target.start_seconds if target else ORPHAN_START_SECONDS,
             batch_seconds=target.batch_seconds if target else _BATCH_SECONDS,
         )
         repair = decide(live, now)
-        self._remember(key, repair, now)
+        self._absences.note(key, batch, repair, now)
+        if repair.gone:
+            self._planner.mark_gone(key)
+        self._planner.check_again(key, now + min(repair.again, FENCE_MARGIN_SECONDS))
         policy = target.retry if target else RetryPolicy()
         context = about(namespace=key.namespace, batch=key.name)
         if repair.end or repair.release:
@@ -93,7 +106,10 @@ class Repairs:
         if batch is not None and repair.explain is not None:
             await explain(self._objects, batch, *repair.explain)
         if batch is not None and repair.end is not None:
-            await self._end(batch, repair)
+            if not batch.pod:
+                # It may have been refused by the API server: its rights may have been taken away.
+                self._on_no_start(batch.namespace)
+            await self._end(batch, jobs, repair)
 
     async def _release(self, step: ReleaseJob, job: Object, policy: RetryPolicy) -> None:
         changes = _release_changes(step.how, step, job, policy, self._clock())
@@ -103,18 +119,15 @@ class Repairs:
             if not (error.is_conflict or error.is_not_found):
                 raise
 
-    async def _end(self, batch: BatchView, repair: Repair) -> None:
+    async def _end(self, batch: BatchView, jobs: dict[str, Object], repair: Repair) -> None:
         reason, message = repair.end or ("", "")
-        charged = sum(step.how == "charge" for step in repair.release)
         status: dict[str, Any] = {
             "phase": "Failed",
             "open": False,
             "finishTime": lifecycle.timestamp(_moment(self._clock())),
-            "infrastructure": charged,
-            "total": charged,
-            "givenBack": len(repair.release) - charged,
             "reason": reason,
             "message": lifecycle.clip(message),
+            **_counts(batch.name, jobs.values(), repair),
         }
         await self._objects.change_batch(batch, status)
 
@@ -129,14 +142,47 @@ class Repairs:
             None,
         )
 
-    def _remember(self, key: Key, repair: Repair, now: float) -> None:
-        if repair.absent:
-            self._absent_since.setdefault(key, now)
-        else:
-            self._absent_since.pop(key, None)
-        if repair.gone:
-            self._planner.mark_gone(key)
-        self._planner.check_again(key, now + min(repair.again, FENCE_MARGIN_SECONDS))
+
+def _fence_seconds(batch: BatchView | None, target: TargetView | None) -> float:
+    """What the batch's runner was told, whatever the target says by now."""
+    if batch is not None and batch.fence_seconds is not None:
+        return batch.fence_seconds
+    return target.fence_seconds if target else _FENCE_SECONDS
+
+
+def _counts(batch: str, jobs: Iterable[Object], repair: Repair) -> dict[str, Any]:
+    """What became of the batch's TestJobs: their attempts in it, and what this repair adds."""
+    attempts = [
+        (job, attempt)
+        for job in jobs
+        for attempt in (job.get("status") or {}).get("attempts") or ()
+        if attempt.get("batch") == batch
+    ]
+    by_outcome = Counter(attempt["outcome"] for _, attempt in attempts)
+    charged = sum(step.how == "charge" for step in repair.release)
+    return {
+        "total": len(attempts) + charged,
+        "passed": by_outcome["passed"],
+        "failed": by_outcome["failed"],
+        "infrastructure": by_outcome["infrastructure"] + charged,
+        "givenBack": len(repair.release) - charged,
+        "tests": [
+            {
+                "name": job["metadata"]["name"],
+                "test": job["spec"]["test"],
+                "outcome": attempt["outcome"],
+                "seconds": _duration(attempt),
+            }
+            for job, attempt in attempts
+        ],
+    }
+
+
+def _duration(attempt: Object) -> float:
+    start, finish = attempt.get("startTime"), attempt.get("finishTime")
+    if not start or not finish:
+        return 0.0
+    return max((lifecycle.parse_time(finish) - lifecycle.parse_time(start)).total_seconds(), 0.0)
 
 
 def _release_changes(

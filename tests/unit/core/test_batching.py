@@ -19,9 +19,11 @@ RIDERS = [job(f"job-{number:02d}") for number in range(12)]
 def knowing(seconds: dict[str, float], install: float = 10) -> Estimates:
     """Estimates of installs and of single tests, by the TestJob's name."""
     estimates = Estimates()
-    tests = [{"name": name, "outcome": "passed", "seconds": each} for name, each in seconds.items()]
-    over = batch(phase="Completed", installSeconds=install, tests=tests)
-    estimates.learn(over, {name: f"{name}.spec.ts" for name in seconds})
+    tests = [
+        {"name": name, "test": f"{name}.spec.ts", "outcome": "passed", "seconds": each}
+        for name, each in seconds.items()
+    ]
+    estimates.learn(batch(phase="Completed", installSeconds=install, tests=tests))
     return estimates
 
 

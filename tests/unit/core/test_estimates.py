@@ -13,14 +13,13 @@ PHONES = Key(NAMESPACE, "phones")
 
 
 def ran(name: str, seconds: float, outcome: str = "passed") -> dict[str, Any]:
-    return {"name": name, "outcome": outcome, "seconds": seconds}
+    return {"name": name, "test": f"{name}.spec.ts", "outcome": outcome, "seconds": seconds}
 
 
 def learned(*batches: list[dict[str, Any]], install: float | None = 3.0) -> Estimates:
     estimates = Estimates()
     for tests in batches:
-        over = batch(phase="Completed", installSeconds=install, tests=tests)
-        estimates.learn(over, {test["name"]: f"{test['name']}.spec.ts" for test in tests})
+        estimates.learn(batch(phase="Completed", installSeconds=install, tests=tests))
     return estimates
 
 

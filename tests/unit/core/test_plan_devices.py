@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testqueue.core.model import DeviceLease, Key
+from testqueue.core.model import BatchView, DeviceLease, Key
 
 from .objects import NAMESPACE, at, batch, job, target
 from .planning import Scene
@@ -116,3 +116,37 @@ def test_an_unchanged_device_is_not_written_again() -> None:
     status = {"slots": 1, "running": 0, "waiting": 0, "devices": [{"name": "x", "batch": ""}]}
 
     assert Scene(target(devices=("x",), status=status)).updates() == []
+
+
+def ended_on(device: str, name: str, finished: float, **status: object) -> BatchView:
+    return batch(name=name, device=device, phase="Failed", pod="p", finishTime=at(finished), **status)
+
+
+def test_a_phone_that_failed_its_last_batch_is_tried_after_the_others() -> None:
+    """It fails fast, so it is always the first one free; all that waits would be charged for it."""
+    dead = ended_on("x", "tb-1", 0, reason="InstallFailed")
+    scene = Scene(target(devices=("x", "y", "z")), dead, job("a"))
+
+    assert leased(scene) == {"x": "", "y": "tb-new-1", "z": ""}
+
+
+def test_of_phones_that_all_failed_the_one_that_did_so_longest_ago_is_tried_first() -> None:
+    scene = Scene(
+        target(devices=("x", "y")),
+        ended_on("x", "tb-1", 5, reason="DeviceLost", installSeconds=1.0),
+        ended_on("y", "tb-2", 2, reason="DeviceLost", installSeconds=1.0),
+        job("a"),
+    )
+
+    assert leased(scene) == {"x": "", "y": "tb-new-1"}
+
+
+def test_a_batch_that_went_well_since_restores_the_trust() -> None:
+    scene = Scene(
+        target(devices=("x", "y")),
+        ended_on("x", "tb-1", 1, reason="InstallFailed"),
+        batch(name="tb-2", device="x", phase="Completed", pod="p", finishTime=at(3), installSeconds=1.0),
+        job("a"),
+    )
+
+    assert leased(scene) == {"x": "tb-new-1", "y": ""}

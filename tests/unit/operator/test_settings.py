@@ -72,3 +72,12 @@ def test_a_kubeconfig_that_is_not_there_is_named() -> None:
 def test_outside_of_a_pod_a_kubeconfig_is_needed() -> None:
     with pytest.raises(SettingsError, match="--kubeconfig FILE"):
         parse([], {})
+
+
+@pytest.mark.parametrize(("variable", "value"), [("QGJOB_LOG_LEVEL", "verbose"), ("QGJOB_LOG_FORMAT", "xml")])
+def test_what_the_environment_chooses_is_checked_too(variable: str, value: str, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.touch()
+
+    with pytest.raises(SettingsError, match=f"{value}.*choose of"):
+        parse(["--kubeconfig", str(kubeconfig)], {variable: value})
