@@ -108,7 +108,7 @@ def run() -> None:
         app()
     except CliError as error:
         _end(error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the exit code must not be a failed test's
         from qgjob.client import ClientError
 
         if not isinstance(error, ClientError):

@@ -10,7 +10,7 @@ from qgjob import __version__
 from qgjob.api.constants import API_VERSION
 
 from . import config as configuration
-from .errors import ApiError
+from .errors import ApiError, Unreachable
 from .transport import Stream, Transport, not_kubernetes, quoted
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ class Watch:
                 kind, changed = event["type"], event["object"]
             except (ValueError, KeyError, TypeError) as error:
                 self._stream.close()
-                raise not_kubernetes(self._stream.server, quoted(line)) from error
+                where = self._stream.server
+                if not line.endswith(b"\n"):
+                    raise Unreachable(f"the connection to {where} broke in the middle of a line") from error
+                raise not_kubernetes(where, quoted(line)) from error
             if kind == "ERROR":
                 self._stream.close()
                 raise ApiError.from_status(changed)

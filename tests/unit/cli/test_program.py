@@ -14,6 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from qgjob.cli.main import COMMANDS, app
+from tests.unit.client.servers import answer, served
 
 PROGRAM = Path(sys.executable).with_name("qgjob")
 #: Modules that cost more than the rest of the program together.
@@ -64,19 +65,24 @@ def imported_by(*arguments: str) -> set[str]:
     return set(json.loads(run.stderr.splitlines()[-1]))
 
 
+def kubeconfig(folder: Path, server: str) -> str:
+    """The path of a kubeconfig for that server."""
+    path = folder / "config"
+    cluster = {"name": "c", "cluster": {"server": server}}
+    context = {"name": "x", "context": {"cluster": "c"}}
+    path.write_text(json.dumps({"current-context": "x", "clusters": [cluster], "contexts": [context]}))
+    return str(path)
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["submit", "--help"], ["dlq", "--help"]])
 def test_help_imports_neither_the_client_nor_anything_heavy(arguments: list[str]) -> None:
     assert imported_by(*arguments).isdisjoint({*HEAVY, "ssl", "http.client"})
 
 
 def test_a_command_imports_nothing_heavy_before_its_request(tmp_path: Path) -> None:
-    kubeconfig = tmp_path / "config"
-    cluster = {"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}
-    context = {"name": "x", "context": {"cluster": "c"}}
-    kubeconfig.write_text(json.dumps({"current-context": "x", "clusters": [cluster], "contexts": [context]}))
     options = ["--org-id", "a", "--app-version-id", "b", "--test", "t", "--target", "x"]
 
-    modules = imported_by("--kubeconfig", str(kubeconfig), "submit", *options)
+    modules = imported_by("--kubeconfig", kubeconfig(tmp_path, "http://127.0.0.1:1"), "submit", *options)
 
     assert "http.client" in modules
     assert modules.isdisjoint(HEAVY)
@@ -88,6 +94,29 @@ def test_the_program_is_installed_under_both_names() -> None:
             [PROGRAM.with_name(name), "--version"], capture_output=True, text=True, check=True
         )
         assert answer.stdout.startswith("qgjob 0.")
+
+
+def test_a_login_page_in_place_of_the_cluster_is_infrastructure(tmp_path: Path) -> None:
+    with served(lambda handler, _: answer(handler, 200, b"<html>Please log in</html>")) as url:
+        run = subprocess.run(
+            [PROGRAM, "--kubeconfig", kubeconfig(tmp_path, url), "wait", "ci-1"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run.returncode == 4
+    assert run.stderr.startswith(f"qgjob: what answers at {url} (context x) is no Kubernetes API server")
+
+
+def test_a_mistake_of_the_program_is_not_taken_for_a_failed_test() -> None:
+    code = "from qgjob.cli import main\nmain.app = lambda: {}['x']\nmain.run()"
+
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert run.returncode == 4
+    assert "Traceback" in run.stderr
+    assert run.stderr.endswith("qgjob: this is a mistake in qgjob itself: please report it\n")
 
 
 def test_completion_knows_the_commands() -> None:

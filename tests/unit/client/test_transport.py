@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-import http.server
-import json
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from qgjob.client.client import Client
 from qgjob.client.config import ServerConfig
 from qgjob.client.credentials import HookCredentials
 from qgjob.client.errors import ApiError, Unreachable
 from qgjob.client.transport import Transport
+from tests.unit.client.servers import answer, served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from tests.unit.client.servers import Handler
 
-Handler = http.server.BaseHTTPRequestHandler
-
-
-@contextmanager
-def served(play: Callable[[Handler, int], None]) -> Iterator[str]:
-    """The URL of a server where `play` answers each request; it gets the request's number, from 0."""
-    count = 0
-    connections: set[Any] = set()
-
-    class Player(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do(self) -> None:
-            nonlocal count
-            connections.add(self.client_address)
-            number, count = count, count + 1
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            play(self, number)
-
-        do_GET = do_POST = do_CONNECT = do  # noqa: N815
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Player)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def answer(handler: Handler, code: int, body: Any, **headers: str) -> None:
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    handler.send_response(code)
-    for name, value in headers.items():
-        handler.send_header(name.replace("_", "-"), value)
-    handler.send_header("Content-Length", str(len(content)))
-    handler.end_headers()
-    handler.wfile.write(content)
+LOGIN_PAGE = b"<!doctype html>\n<html><title>Please log in</title></html>"
 
 
 def transport(url: str, **config: Any) -> tuple[Transport, list[float]]:
@@ -196,6 +152,50 @@ def test_a_proxys_page_is_quoted() -> None:
         client, _ = transport(url)
         with pytest.raises(ApiError, match="HTTP 502: <html>Bad Gateway</html>"):
             get(client)
+
+
+def test_a_login_page_is_no_answer_of_the_api_server() -> None:
+    def play(handler: Handler, _: int) -> None:
+        answer(handler, 200, LOGIN_PAGE, Content_Type="text/html")
+
+    with served(play) as url:
+        client, _ = transport(url, context="prod")
+        with pytest.raises(Unreachable) as error:
+            get(client)
+
+    assert str(error.value) == (
+        f"what answers at {url} (context prod) is no Kubernetes API server "
+        "(HTTP 200, text/html: '<!doctype html> <html><title>Please log in</title></html>'). "
+        "Is a proxy or a login page in between, and the kubeconfig the right one?"
+    )
+
+
+def test_a_redirect_to_a_login_page_is_no_answer_either() -> None:
+    with served(lambda handler, _: answer(handler, 302, b"", Location="https://sso.example.com")) as url:
+        client, _ = transport(url)
+        with pytest.raises(Unreachable, match=r"\(HTTP 302: to https://sso\.example\.com\)"):
+            get(client)
+
+
+def test_an_empty_answer_is_none() -> None:
+    with served(lambda handler, _: answer(handler, 200, b"")) as url:
+        client, _ = transport(url)
+        with pytest.raises(Unreachable, match=r"\(HTTP 200: nothing\)"):
+            get(client)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (LOGIN_PAGE, r"is no Kubernetes API server \('<!doctype html>'\)"),
+        (b'{"type": "MODIFIED", "obj', "broke in the middle of a line"),
+    ],
+)
+def test_a_watch_that_gets_something_else_ends(body: bytes, message: str) -> None:
+    with served(lambda handler, _: answer(handler, 200, body)) as url:
+        watch = Client(ServerConfig(url)).watch("testjobs", resource_version="1")
+        with pytest.raises(Unreachable, match=message):
+            list(watch)
 
 
 def test_warnings_are_handed_on() -> None:
