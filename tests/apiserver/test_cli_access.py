@@ -11,7 +11,7 @@ import yaml
 
 from hack.localcluster.throwaway import ThrowawayControlPlane
 from qgjob.api.constants import GROUP
-from tests.apiserver.cli_support import NEEDED, Cli, Operator
+from tests.apiserver.cli_support import NEEDED, Cli, Object, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,26 +32,31 @@ def bare() -> Iterator[ThrowawayControlPlane]:
         yield server
 
 
-def reader(server: ThrowawayControlPlane, namespace: str) -> Path:
-    """A kubeconfig of an account that may read TestJobs and nothing else."""
+def account(server: ThrowawayControlPlane, namespace: str, name: str, *rules: Object) -> Path:
+    """A kubeconfig of an account that has these rights and no others."""
     root = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
-    server.client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "reader"}})
-    rules = [{"apiGroups": [GROUP], "resources": ["testjobs"], "verbs": ["get", "list", "watch"]}]
-    server.client.create(f"{root}/roles", {"metadata": {"name": "reader"}, "rules": rules})
+    server.client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
+    server.client.create(f"{root}/roles", {"metadata": {"name": name}, "rules": [*rules]})
     server.client.create(
         f"{root}/rolebindings",
         {
-            "metadata": {"name": "reader"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
-            "subjects": [{"kind": "ServiceAccount", "name": "reader", "namespace": namespace}],
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
         },
     )
-    return server.kubeconfig_for_service_account(namespace, "reader")
+    return server.kubeconfig_for_service_account(namespace, name)
+
+
+def rule(group: str, resource: str, *verbs: str) -> Object:
+    return {"apiGroups": [group], "resources": [resource], "verbs": [*verbs]}
 
 
 @pytest.fixture
 def restricted(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
-    return Cli(reader(crds, namespace), namespace, tmp_path)
+    """An account that may read TestJobs and nothing else."""
+    reading = rule(GROUP, "testjobs", "get", "list", "watch")
+    return Cli(account(crds, namespace, "reader", reading), namespace, tmp_path)
 
 
 def test_who_may_not_submit_is_told_what_is_missing(restricted: Cli, namespace: str) -> None:
@@ -118,6 +123,23 @@ def test_the_role_for_ci_is_enough_for_every_command(
     for command in (["status", "ci-1"], ["list"], ["dlq", "list"], ["targets"], ["batches"], ["version"]):
         assert submitter.run(*command).code == 0
     assert "is gone" in submitter.run("logs", "ci-1").stderr  # and not: may not be read
+
+
+def test_the_ids_are_told_where_the_files_can_not_be_owned(
+    crds: ThrowawayControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    rights = (rule(GROUP, "testjobs", "create"), rule("", "configmaps", "create"))
+    cli = Cli(account(crds, namespace, "half", *rights), namespace, tmp_path)
+    (tmp_path / "e2e").mkdir()
+    (tmp_path / "e2e/a.ts").touch()
+
+    answer = cli.run(*SUBMISSION, "--source-dir", "e2e", "--job-id", "ci-1")
+
+    assert answer.code == 0
+    assert answer.json["job_id"] == "ci-1"
+    assert (
+        "the jobs are submitted, but their files will not be deleted with them: not allowed" in answer.stderr
+    )
 
 
 def test_the_version_needs_no_rights(restricted: Cli) -> None:

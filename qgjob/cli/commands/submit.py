@@ -13,6 +13,7 @@ from qgjob.cli.exits import CliError
 from qgjob.cli.session import Output, Session, new_app, paint, print_yaml, warn, with_session
 
 if TYPE_CHECKING:
+    from qgjob.cli.packing import Packed
     from qgjob.cli.submission import Submitted
 
 app = new_app()
@@ -183,10 +184,24 @@ def _create(session: Session, plan: Plan, *, say: bool) -> list[Submitted]:
         raise
     finally:
         if plan.packed and done:
-            submission.own_source(client, plan.packed, [one.job for one in done])
+            _own_source(session, plan.packed, done)
     if say:
         _report(session, done)
     return done
+
+
+def _own_source(session: Session, packed: Packed, submitted: list[Submitted]) -> None:
+    """Make the files go with the jobs. The jobs are queued in any case, so nobody must lose their ids for it."""
+    from qgjob.cli.failures import explain
+    from qgjob.client import ClientError
+
+    try:
+        submission.own_source(session.client, packed, [one.job for one in submitted])
+    except ClientError as error:
+        warn(
+            f"the jobs are submitted, but their files will not be deleted with them: {explain(error)}\n"
+            f"Submit the same again, or delete ConfigMap {packed.name} when they are over"
+        )
 
 
 def _try(session: Session, plan: Plan) -> None:
