@@ -103,6 +103,12 @@ class ThrowawayControlPlane:
             self._extras.append(daemon)
         self._ensure(daemon)
 
+    def stop_controller_manager(self) -> None:
+        """End it again; what it has made stays."""
+        daemon = self._plane.controller_manager()
+        self._extras = [extra for extra in self._extras if extra.name != daemon.name]
+        self._supervisor.stop(daemon)
+
     def close(self) -> None:
         """Stop it and remove its data."""
         if (self._directory / "pki").exists():

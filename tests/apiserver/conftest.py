@@ -27,11 +27,12 @@ def apiserver() -> Iterator[ThrowawayControlPlane]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def controller_manager(apiserver: ThrowawayControlPlane) -> ThrowawayControlPlane:
-    """The same server, with kube-controller-manager beside it."""
+@pytest.fixture
+def controller_manager(apiserver: ThrowawayControlPlane) -> Iterator[ThrowawayControlPlane]:
+    """The same server, with kube-controller-manager beside it, for this test only: others play its part."""
     apiserver.start_controller_manager()
-    return apiserver
+    yield apiserver
+    apiserver.stop_controller_manager()
 
 
 @pytest.fixture(scope="session")
