@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hack.localcluster.throwaway import ThrowawayControlPlane
 
 PER_TEST_JOB = 4
-#: Pods, their Events and the Job controller's own writes come on top on a cluster with nodes; together at most 20.
+#: Pods and the Job controller's own writes come on top on a cluster with nodes; together at most 20, Events aside.
 PER_BATCH = 10
 JOBS = 12
 SAMPLE = re.compile(r"^apiserver_request_total\{(.*)\} (\S+)$")
