@@ -1,4 +1,4 @@
-"""The environment of the test's process: nothing in it gives access to the cluster, tests are not trusted."""
+"""The environment of the test's process: of the runner's only what programs need, tests are not trusted."""
 
 from __future__ import annotations
 
@@ -10,16 +10,33 @@ if TYPE_CHECKING:
 
     from .drivers.base import BatchContext
 
-_KEPT_FROM_TESTS: Final = frozenset({"KUBECONFIG", "POD_UID"})
-_KEPT_FROM_TESTS_PREFIXES: Final = ("KUBERNETES_", "QGJOB_")
+#: What a program of any kind may need to run in this image. All else stays with the runner: what a pod is given
+#: (credentials, its names in the cluster) is not for tests, unless the target's or the TestJob's `env` says so.
+PASSED_ON: Final = frozenset(
+    {
+        # the system
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "LANGUAGE", "LD_LIBRARY_PATH"),
+        # the network
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
+        # Android
+        *("ANDROID_HOME", "ANDROID_SDK_ROOT", "ANDROID_USER_HOME", "ANDROID_AVD_HOME", "ADB_VENDOR_KEYS"),
+        # languages: by name, because NODE_AUTH_TOKEN and NODE_NAME are none of a test's business
+        *("JAVA_HOME", "JAVA_TOOL_OPTIONS"),
+        *("NODE_PATH", "NODE_OPTIONS", "NODE_ENV", "NODE_COMPILE_CACHE", "PLAYWRIGHT_BROWSERS_PATH"),
+        *("VIRTUAL_ENV", "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"),
+    }
+)
+_PASSED_ON_PREFIX: Final = "LC_"
 
 
 def base_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The runner's own environment without what concerns the cluster and the runner alone."""
+    """What processes of the batch get of the runner's own environment."""
     return {
         name: value
         for name, value in environment.items()
-        if name not in _KEPT_FROM_TESTS and not name.startswith(_KEPT_FROM_TESTS_PREFIXES)
+        if name in PASSED_ON or name.startswith(_PASSED_ON_PREFIX)
     }
 
 

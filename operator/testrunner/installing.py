@@ -20,7 +20,6 @@ from .app import app_url, fetch_app, package_name
 from .drivers import driver_class
 from .drivers.base import BatchContext, Driver, InfrastructureError, Stopped, SubmitterError
 from .endings import EndBatch, Ending, Rest
-from .environment import base_environment
 from .sources.store import SourceStore
 from .supervision import DriverStuck
 
@@ -214,7 +213,8 @@ class Installing:
                 self._workdir / "sources",
                 client=self._client,
                 namespace=self._record.namespace,
-                environment=base_environment(self._environment),
+                # git may need anything (GIT_SSL_CAINFO, SSH_AUTH_SOCK, …), and runs nothing of what it fetches.
+                environment=self._environment,
                 timeout=float(self.target.timeouts.install_seconds),
                 log=self._log.line,
             )

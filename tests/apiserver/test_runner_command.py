@@ -6,6 +6,7 @@ import base64
 import functools
 import http.server
 import io
+import subprocess
 import tarfile
 import threading
 from typing import TYPE_CHECKING
@@ -236,7 +237,7 @@ def test_nothing_that_leads_to_the_cluster_reaches_a_test(world: World) -> None:
     world.target(driver=command("env; " + PASS), env=[{"name": "SHARED", "value": "yes"}])
     batch = world.batch([world.job("one", env=[{"name": "OWN", "value": "too"}])])
 
-    env = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBECONFIG": "/secret"}
+    env = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBECONFIG": "/secret", "GIT_PASSWORD": "hunter2"}
     with world.running(batch, env=env) as runner:
         assert runner.wait() == 0, runner.output
 
@@ -244,6 +245,28 @@ def test_nothing_that_leads_to_the_cluster_reaches_a_test(world: World) -> None:
     assert "OWN=too" in runner.output
     assert "QGJOB_JOB_ID=one" in runner.output
     assert "KUBE" not in runner.output
+    assert "hunter2" not in runner.output
+
+
+def test_git_has_the_whole_environment_of_the_pod(world: World, tmp_path: Path) -> None:
+    repository = tmp_path / "shop"
+    repository.mkdir()
+    (repository / "a.spec.ts").touch()
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "tests"]):
+        identity = ["-c", "user.name=Dev", "-c", "user.email=dev@example.com"]
+        subprocess.run(["git", *identity, *arguments], cwd=repository, check=True)
+    world.target(driver=command(PASS), source={"git": {"repository": "https://git.example.com/shop"}})
+    batch = world.batch([world.job("one", test="a.spec.ts")])
+
+    env = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{tmp_path}/.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://git.example.com/",
+    }
+    with world.running(batch, env=env) as runner:
+        assert runner.wait() == 0, runner.output
+
+    assert world.phase("one") == "Succeeded"
 
 
 def test_a_test_that_prints_frames_does_not_end_its_own_part(world: World) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from qgjob.api.testbatch import BatchDevice
 from qgjob.api.testtarget import TestTargetSpec
 from testrunner.drivers.base import BatchContext
@@ -35,16 +37,37 @@ def of_run(**job_env: str) -> dict[str, str]:
     )
 
 
-def test_what_leads_to_the_cluster_stays_with_the_runner() -> None:
-    own = {
+def test_a_test_gets_what_programs_need() -> None:
+    needed = {
         "PATH": "/bin",
-        "KUBERNETES_PORT": "443",
-        "KUBECONFIG": "f",
-        "QGJOB_WORKDIR": "/work",
-        "POD_UID": "u",
+        "HOME": "/tmp",
+        "LC_ALL": "C.UTF-8",
+        "https_proxy": "http://proxy:3128",
+        "NO_PROXY": "10.0.0.0/8",
+        "SSL_CERT_FILE": "/etc/ca.pem",
+        "ANDROID_HOME": "/opt/android",
+        "JAVA_HOME": "/opt/java",
+        "NODE_OPTIONS": "--max-old-space-size=512",
     }
 
-    assert base_environment(own) == {"PATH": "/bin"}
+    assert base_environment(needed) == needed
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "KUBERNETES_PORT",
+        "KUBECONFIG",
+        "QGJOB_WORKDIR",
+        "POD_UID",
+        "NODE_NAME",
+        "NODE_AUTH_TOKEN",
+        "AWS_SECRET_ACCESS_KEY",
+        "GIT_PASSWORD",
+    ],
+)
+def test_what_the_pod_was_given_stays_with_the_runner(name: str) -> None:
+    assert base_environment({name: "secret"}) == {}
 
 
 def test_a_test_knows_what_it_is() -> None:
