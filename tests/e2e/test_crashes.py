@@ -1,4 +1,8 @@
-"""Pods that are killed, the operator's among them: nothing is lost, nothing runs twice at once."""
+"""Pods that are killed, the operator's among them: nothing is lost, and nobody is charged for it.
+
+That no test runs twice at once is not for statuses to show: those are what the operator believes. It is searched
+for, in every order of crashes, in tests/stateful/test_protocol.py.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +63,6 @@ def test_a_pod_killed_in_the_middle_of_a_test(queue: Queue) -> None:
     assert other_job["status"]["infrastructureFailures"] == 0, "it had not been started"
     first, second = slow_job["status"]["attempts"]
     assert first["pod"] != second["pod"]
-    assert first["finishTime"] <= second["startTime"], "two pods may have run it at once"
 
 
 def test_a_pod_that_is_asked_to_end_gives_back_what_it_has_not_started(queue: Queue) -> None:
