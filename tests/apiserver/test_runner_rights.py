@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hack.localcluster.rest import ApiError
-from qgjob.api.constants import RUNNER_ACCOUNT, RUNNER_CLUSTER_ROLE, TEST_JOBS
+from qgjob.api.constants import RUNNER_ACCOUNT, RUNNER_CLUSTER_ROLE, TEST_BATCHES, TEST_JOBS, TEST_TARGETS
 from qgjob.client import ApiError as Refused
 from qgjob.client import Client
 from tests.apiserver.runner_support import World
@@ -63,3 +63,11 @@ def test_a_runner_reads_no_secret_and_changes_no_spec(
         next(runner.list("secrets", api_version="v1"))
     with pytest.raises(Refused, match="forbidden"):
         runner.patch(TEST_JOBS, "one", {"spec": {"priority": 10}}, kind="merge")
+
+
+def test_a_runner_asks_and_does_not_watch(account: Path, namespace: str) -> None:
+    runner = Client.from_kubeconfig(str(account), namespace=namespace)
+
+    for plural in (TEST_JOBS, TEST_BATCHES, TEST_TARGETS):
+        with pytest.raises(Refused, match="forbidden"):
+            runner.watch(plural, resource_version="0")
