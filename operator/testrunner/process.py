@@ -43,11 +43,6 @@ class ProcessEnd:
     #: The end of its output (stdout and stderr together).
     tail: str
 
-    @property
-    def ended_by_itself(self) -> bool:
-        """Whether nobody here stopped it."""
-        return not (self.timed_out or self.stopped or self.watch_message)
-
 
 def run_process(
     argv: Sequence[str],

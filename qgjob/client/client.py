@@ -277,20 +277,11 @@ class Client:
         namespace: str | None = None,
         container: str = "",
         follow: bool = False,
-        since_seconds: int | None = None,
-        tail_lines: int | None = None,
-        previous: bool = False,
         timeout: float = 3600.0,
     ) -> Iterator[str]:
         """The lines of a container's log, without line ends. `timeout`: the longest silence, in seconds."""
         path = self.path("pods", name, "log", namespace=namespace, api_version="v1")
-        query: dict[str, str | int | bool | None] = {
-            "container": container,
-            "follow": follow,
-            "sinceSeconds": since_seconds,
-            "tailLines": tail_lines,
-            "previous": previous,
-        }
+        query: dict[str, str | int | bool | None] = {"container": container, "follow": follow}
         with self.transport.stream(path, query=query, timeout=timeout) as stream:
             for line in stream:
                 yield line.decode(errors="replace").rstrip("\r\n")

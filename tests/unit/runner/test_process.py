@@ -38,7 +38,7 @@ def when_it_says(word: str, act: Callable[[], None]) -> Callable[[str], None]:
 def test_the_exit_code_and_both_outputs_are_reported() -> None:
     end, lines = run("echo out; echo err >&2; exit 7")
 
-    assert (end.returncode, end.ended_by_itself) == (7, True)
+    assert (end.returncode, end.timed_out, end.stopped, end.watch_message) == (7, False, False, "")
     assert sorted(lines) == ["err", "out"]
 
 
@@ -143,8 +143,7 @@ def test_a_daemon_that_holds_the_output_open_does_not_hold_us() -> None:
 def test_a_watcher_ends_it_early() -> None:
     end, _ = run("sleep 1000", watch=lambda: "device offline", watch_interval=0.05, grace=0.2)
 
-    assert end.watch_message == "device offline"
-    assert not end.ended_by_itself
+    assert (end.watch_message, end.timed_out, end.stopped) == ("device offline", False, False)
 
 
 def test_an_endless_line_comes_in_pieces() -> None:
