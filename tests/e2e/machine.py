@@ -84,6 +84,7 @@ class Machine:
     _holder: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
+        self._end_everything()  # of a test run that was killed
         self.boot()
         return self
 
@@ -112,11 +113,15 @@ class Machine:
     def pull_the_plug(self) -> None:
         """End everything at once, as a power cut does. Mounts and network end with it, the disk stays."""
         assert self._holder is not None
+        self._end_everything()
+        self._holder.kill()
+        self._holder.wait()
+
+    @staticmethod
+    def _end_everything() -> None:
         cgroups = CgroupTree.of_machine(CGROUP)
         cgroups.kill_everything()
         cgroups.remove()
-        self._holder.kill()
-        self._holder.wait()
 
     def run(
         self, *argv: str | Path, check: bool = True, timeout: float = 200

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -84,10 +85,22 @@ spec:
 """
 
 
+def server_container(machine: Machine) -> dict[str, Any]:
+    """The status of the one container of the pod `server`."""
+    container: dict[str, Any] = machine.get("pod", "server")["status"]["containerStatuses"][0]
+    return container
+
+
+def images_named(machine: Machine, name: str) -> list[object]:
+    """The images of that name that the node has, as its kubelet last reported them."""
+    reported = machine.get("nodes")["items"][0]["status"].get("images") or []
+    return [image for image in reported if name in image["names"]]
+
+
 def logs_of_job(machine: Machine, name: str, *arguments: str) -> str:
     """Run a Job to its end and return what its pod printed."""
     machine.kubectl("apply", stdin=job(name, *arguments))
-    machine.kubectl("wait", "--for=condition=complete", f"job/{name}", "--timeout=60s")
+    machine.kubectl("wait", "--for=condition=complete", f"job/{name}", "--timeout=120s")
     return machine.kubectl("logs", f"job/{name}")
 
 
@@ -195,8 +208,13 @@ def test_a_node_takes_more_than_ten_pods_at_once(cluster: Machine) -> None:
 
 def test_an_image_that_is_there_is_not_loaded_twice(cluster: Machine, image_archive: Path) -> None:
     cluster.cluster("load", image_archive)
-    images = cluster.get("nodes")["items"][0]["status"]["images"]
-    assert sum(IMAGE in image["names"] for image in images) == 1
+    deadline = time.monotonic() + 120
+    while not (images := images_named(cluster, IMAGE)):
+        assert time.monotonic() < deadline, (
+            "the kubelet reports its images some seconds later, but not the image"
+        )
+        time.sleep(1)
+    assert len(images) == 1
 
 
 def test_what_is_no_archive_is_refused_by_name(cluster: Machine, tmp_path: Path) -> None:
@@ -226,7 +244,7 @@ def test_up_repairs_after_a_crash_of(component: str, cluster: Machine) -> None:
     assert crashed.returncode == 1
     assert all(each["healthy"] for each in after.values()), after
     assert after[component]["pid"] != before[component]["pid"]
-    server = cluster.get("pod", "server")["status"]["containerStatuses"][0]
+    server = server_container(cluster)
     assert (server["ready"], server["restartCount"]) == (True, 0), (
         "a crash of the cluster is none of its pods"
     )
@@ -240,12 +258,17 @@ def test_up_repairs_the_network(cluster: Machine) -> None:
 
 
 def test_up_after_a_power_cut_brings_back_what_ran(cluster: Machine) -> None:
+    restarts = server_container(cluster)["restartCount"]
     cluster.pull_the_plug()
     cluster.boot()
 
     cluster.cluster("up")
 
-    cluster.kubectl("wait", "--for=condition=ready", "pod/server", "--timeout=60s")
+    # What the API server says of the pod is of before the power cut, until its kubelet reports again.
+    deadline = time.monotonic() + 120
+    while not ((server := server_container(cluster))["ready"] and server["restartCount"] > restarts):
+        assert time.monotonic() < deadline, server
+        time.sleep(0.2)
     address = cluster.get("service", "server")["spec"]["clusterIP"]
     printed = logs_of_job(cluster, "after-boot", "get", "--raw", "/version", f"--server=http://{address}")
     assert KUBERNETES.version in printed
