@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from qgjob.api.testtarget import App
+    from qgjob.api.stores import App
 
     from .stop import StopToken
 
 
 def app_url(app: App, app_version_id: str) -> str:
     """The package's URL."""
-    return app.url.replace("{appVersionId}", quote(app_version_id, safe=""))
+    return (app.url or "").replace("{appVersionId}", quote(app_version_id, safe=""))
 
 
 def package_name(url: str) -> str:

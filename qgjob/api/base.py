@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -76,6 +76,8 @@ def matching(pattern: str, message: str, *, max_length: int, description: str = 
     """
 
     def as_rule(node: dict[str, Any]) -> None:
+        if "anyOf" in node:  # an optional string
+            node = next(branch for branch in node["anyOf"] if "pattern" in branch)
         del node["pattern"]
         quoted = pattern.replace("\\", "\\\\").replace("'", "\\'")
         node.update(rules(Rule(f"self.matches('{quoted}')", message)))
@@ -99,3 +101,17 @@ def fixed(kind: str, *fields: str, optional: tuple[str, ...] = ()) -> tuple[Rule
         )
         found.append(Rule(same, message, f".{field}", "FieldValueForbidden"))
     return tuple(found)
+
+
+#: An object that Kubernetes keeps as it is, whatever is in it.
+PreservedObject = Annotated[
+    dict[str, Any], Field(json_schema_extra=schema(x_kubernetes_preserve_unknown_fields=True))
+]
+SecretName = Annotated[
+    str,
+    matching(
+        r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        "must be an object's name: lower-case letters and digits, with '-' or '.' between them",
+        max_length=253,
+    ),
+]

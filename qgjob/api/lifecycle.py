@@ -117,6 +117,10 @@ class Result:
     device: str = ""
     final_reason: str = ""
     reason: str = ""
+    #: URLs: the folder of its artifacts, its session in a device cloud, that session's video.
+    artifacts: str = ""
+    session: str = ""
+    video: str = ""
 
 
 class TransitionError(ValueError):
@@ -330,6 +334,9 @@ def _attempts(status: Status, result: Result, now: datetime) -> list[dict[str, A
         "cases": result.cases,
         "failedCases": result.failed_cases,
         "skippedCases": result.skipped_cases,
+        "artifacts": result.artifacts or None,
+        "session": result.session or None,
+        "video": result.video or None,
     }
     kept = [*get(status, "attempts"), {key: value for key, value in entry.items() if value is not None}]
     return kept[-MAX_ATTEMPTS_KEPT:]

@@ -46,6 +46,13 @@ class TestBatchSpec(ApiModel):
             description="The target's fence time when the batch was made: runner and operator must mean the same.",
         ),
     ] = None
+    trial: Annotated[
+        bool,
+        Field(
+            description="Its device is on probation after a quarantine: where it is found unfit before the install, "
+            "the TestJob goes back at no cost."
+        ),
+    ] = False
     jobs: Annotated[
         list[BatchJob],
         Field(
@@ -59,7 +66,7 @@ class TestBatchSpec(ApiModel):
     ] = False
 
     RULES: ClassVar[tuple[Rule, ...]] = (
-        *fixed("TestBatch", "appVersionId", "target", optional=("device", "fenceSeconds")),
+        *fixed("TestBatch", "appVersionId", "target", optional=("device", "fenceSeconds", "trial")),
         Rule(
             "self.jobs.size() >= oldSelf.jobs.size() && self.jobs.slice(0, oldSelf.jobs.size()) == oldSelf.jobs",
             "entries can be added at the end, never changed or removed",

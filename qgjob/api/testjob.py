@@ -152,6 +152,12 @@ class Attempt(ApiModel):
     cases: Annotated[int, Field(ge=0, description="Test cases that the framework reported.")] = 0
     failed_cases: Annotated[int, Field(ge=0)] = 0
     skipped_cases: Annotated[int, Field(ge=0)] = 0
+    artifacts: Annotated[
+        str,
+        Field(max_length=1024, description="URL of the folder of its reports, screenshots, videos and log."),
+    ] = ""
+    session: Annotated[str, Field(max_length=1024, description="URL of its session in a device cloud.")] = ""
+    video: Annotated[str, Field(max_length=1024, description="URL of that session's video.")] = ""
 
 
 class Condition(ApiModel):
@@ -202,6 +208,13 @@ class TestJobStatus(ApiModel):
     start_time: Annotated[datetime | None, Field(description="Start of the newest attempt.")] = None
     finish_time: Annotated[datetime | None, Field(description="When it ended for good.")] = None
     next_attempt_time: Annotated[datetime | None, Field(description="Not run again before this time.")] = None
+    revision: Annotated[
+        str,
+        Field(
+            max_length=64,
+            description="The commit of its git source at the first attempt; the later ones run it too.",
+        ),
+    ] = ""
     queue_time: Annotated[
         datetime | None, Field(description="When it was replayed last; its age in the line counts from here.")
     ] = None

@@ -7,7 +7,7 @@ import re
 import signal
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from qgjob.api.testtarget import AppWrightSettings
+from qgjob.api.drivers import AppWrightSettings
 
 from ..appwright import events
 from ..appwright.appium import Appium

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from qgjob.api.drivers import CommandSettings
     from qgjob.api.lifecycle import OutcomeName
-    from qgjob.api.testtarget import CommandSettings
 
     from ..stop import StopToken
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar
 
-from qgjob.api.testtarget import SimulatedOutcome, SimulateSettings
+from qgjob.api.drivers import SimulatedOutcome, SimulateSettings
 
 from .base import Driver, Stopped, TestResult, TestRun
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from qgjob.api.testtarget import App
+from qgjob.api.stores import App
 from testrunner.app import app_url, fetch_app, package_name
 from testrunner.download import TRIES, DownloadError, FileTooLargeError, NoSuchFileError, download
 from testrunner.drivers.base import InfrastructureError, Stopped, SubmitterError

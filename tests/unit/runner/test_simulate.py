@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from qgjob.api.testtarget import SimulateSettings
+from qgjob.api.drivers import SimulateSettings
 from testrunner.drivers.simulate import choose
 
 SETTINGS = SimulateSettings.model_validate(
