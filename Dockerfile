@@ -55,7 +55,7 @@ FROM builder AS runner-packages
 RUN --mount=type=secret,id=ca \
     if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca; fi; \
     python3 -m venv --without-pip /opt/qgjob \
-    && pip --python /opt/qgjob/bin/python install --no-cache-dir --constraint constraints.txt pydantic
+    && pip --python /opt/qgjob/bin/python install --no-cache-dir --constraint constraints.txt boto3 pydantic
 COPY pyproject.toml LICENSE ./
 COPY qgjob/__init__.py qgjob/py.typed qgjob/
 COPY qgjob/api qgjob/api
