@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from .leftovers import Leftovers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
@@ -26,6 +28,7 @@ TAIL_CHARACTERS: Final = 8 * 1024
 # A process that left the group (a daemon) may hold the output open for ever.
 _DRAIN_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.05
+_LEFT_BEHIND_CHARACTERS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +63,25 @@ def run_process(
     """Run a program in a process group of its own until it ends, its time is over, or it is asked to stop.
 
     It is stopped by `stop_signal` to the whole group; what is left of the group after `grace` seconds is
-    killed (with `stop.at_once`, at once). What a program that ends by itself leaves in its group is killed
-    immediately: the next test must not meet it. `on_line` gets every line of stdout and stderr as it comes,
-    from another thread. `watch` is asked every `watch_interval` seconds (from this thread); a text from it
-    stops the process early. `timeout` and `grace` are seconds. Stdin is empty; the environment is `env` and
-    nothing else.
+    killed (with `stop.at_once`, at once). What a program leaves behind when it is over, in its group or as a
+    daemon of its own, is killed immediately: the next test must not meet it. `on_line` gets every line of
+    stdout and stderr as it comes, from another thread, and one more that names what was left behind. `watch`
+    is asked every `watch_interval` seconds (from this thread); a text from it stops the process early.
+    `timeout` and `grace` are seconds. Stdin is empty; the environment is `env` and nothing else.
 
     Raises OSError where the program can't be started (FileNotFoundError, PermissionError).
     """
-    process = subprocess.Popen(
-        list(argv),
-        cwd=cwd,
-        env=dict(env),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
+    leftovers = Leftovers()
+    process = leftovers.of(
+        lambda: subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     )
     output = _Output(process, on_line)
     # One token to wait on for both: the process has ended, or somebody asks to stop.
@@ -106,7 +112,10 @@ def run_process(
         _signal_group(process.pid, signal.SIGKILL)
         returncode = process.wait()
         _reap_group(process.pid)
+        left_behind = leftovers.end()
         output.finish()
+    if left_behind:
+        on_line(f"[qgjob] killed what it left behind: {'; '.join(left_behind)[:_LEFT_BEHIND_CHARACTERS]}")
     return ProcessEnd(returncode, timed_out, stopped, watch_message, output.tail)
 
 

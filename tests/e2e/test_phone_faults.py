@@ -51,8 +51,8 @@ def test_an_app_that_does_not_install(queue: Queue, target: str) -> None:
 
     for job in queue.wait_until_over(*names):
         status = job["status"]
-        assert (status["phase"], status["reason"]) == ("DeadLettered", "Infrastructure")
-        assert status["failures"] == 0
+        assert (status["phase"], status["reason"]) == ("DeadLettered", "AppInvalid")
+        assert len(status["attempts"]) == 1, "it was tried again"
         assert "INSTALL_FAILED" in status["message"]
 
 

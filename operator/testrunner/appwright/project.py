@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .kit import PLAYWRIGHT_CLI, Kit
+from .pairs import problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +58,8 @@ def prepare(source: Path, *, config: str, kit: Kit, scratch: Path) -> Project:
             "the source has a node_modules folder without appwright: add it there, "
             "or leave node_modules out to use the runner's own"
         )
+    if said := problem(folder):
+        raise ProjectError(said)
     beside = own.parent if own else folder
     generated = beside / GENERATED
     text = _wrapper(f"./{own.name}" if own else str(kit.default_config), kit, test_dir=None if own else ".")

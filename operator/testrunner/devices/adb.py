@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ..drivers.base import InfrastructureError, Stopped
+from ..drivers.base import InfrastructureError, Stopped, SubmitterError
 from ..process import run_process
+from .refusals import culprit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,7 +91,8 @@ class Adb:
         """Install an app as if for the first time: what is left of an earlier one is removed first.
 
         That costs an older app's data, which tests must not meet, and allows an older version and another
-        signature. Raises InfrastructureError with the device's own words (INSTALL_FAILED_…), Stopped.
+        signature. Raises InfrastructureError with the device's own words (INSTALL_FAILED_…), SubmitterError
+        (AppInvalid) where the app is at fault, Stopped.
         """
         try:
             if self.is_installed(package):
@@ -111,7 +113,13 @@ class Adb:
         if end.timed_out:
             raise self._failed(f"the install did not end within {seconds:g} s")
         if end.returncode != 0 or "Success" not in end.tail.split():
-            raise self._failed(f"{app.name} could not be installed: {install_failure(end.tail)}")
+            reason = install_failure(end.tail)
+            if culprit(reason) == "app":
+                raise SubmitterError(
+                    "AppInvalid",
+                    f"{app.name} can't be installed on {self.name} or any device like it: {reason}",
+                )
+            raise self._failed(f"{app.name} could not be installed: {reason}")
 
     def clear(self, package: str) -> None:
         """Remove the app's data and stop it. Raises InfrastructureError."""

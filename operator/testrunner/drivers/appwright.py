@@ -19,7 +19,7 @@ from ..devices.monitor import DeviceMonitor
 from ..environment import base_environment
 from ..process import run_process
 from ..sources.lookup import require_test
-from .base import BatchContext, Driver, InfrastructureError, Stopped, TestResult, TestRun
+from .base import BatchContext, Driver, InfrastructureError, Stopped, SubmitterError, TestResult, TestRun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +69,10 @@ class AppWrightDriver(Driver):
         self._app = app = identify(
             find_sdk_tool("aapt"), path, package=settings.app_package, activity=settings.app_activity
         )
+        if not app.activity:
+            raise InfrastructureError(
+                f"{path.name} has no launchable activity: set driver.appwright.appActivity in the TestTarget"
+            )
         if not self._appium_started:
             self._appium.start(self._for_appwright(self._environment))
             self._appium_started = True
@@ -94,7 +98,8 @@ class AppWrightDriver(Driver):
                 scratch=self.context.workdir / "projects",
             )
         except ProjectError as error:
-            return TestResult("failed", str(error))
+            # As it was prepared it stays: the same would come of every retry.
+            raise SubmitterError("SourceInvalid", str(error)) from error
         self._appium.wait_ready(test.stop)
         log = test.report_dir / "events.jsonl"
         with DeviceMonitor(self._adb.probe) as monitor:

@@ -134,11 +134,11 @@ def test_a_phone_that_hangs_before_the_install_is_infrastructure(
 
 def test_a_phone_that_refuses_the_app_says_why(batch: MakeBatch) -> None:
     with pytest.raises(
-        InfrastructureError, match=r"INSTALL_FAILED_OLDER_SDK: Requires newer sdk version"
+        SubmitterError, match=r"INSTALL_FAILED_OLDER_SDK: Requires newer sdk version"
     ) as caught:
         batch("1.4.0-uninstallable").install()
 
-    assert not caught.value.device_lost
+    assert caught.value.reason == "AppInvalid"
 
 
 def test_a_phone_without_room_says_so(batch: MakeBatch, phone: SimulatedPhone) -> None:

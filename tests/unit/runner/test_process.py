@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -134,10 +135,82 @@ def test_what_a_program_leaves_behind_is_killed(tmp_path: Path) -> None:
         _wait_until_gone(int(pid.read_text()))
 
 
+DAEMON = (
+    "setsid sh -c 'setsid sleep 1000 & echo $! > {pid}; exec sleep 1000' & while ! [ -s {pid} ]; do :; done;"
+)
+
+
+def test_daemons_in_sessions_of_their_own_are_killed_too(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+
+    end, lines = run(DAEMON.format(pid=pid) + "echo done")
+
+    assert (end.returncode, lines[0]) == (0, "done")
+    assert "killed what it left behind" in lines[-1]
+    assert "sleep 1000" in lines[-1]
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+
+
+def test_a_daemon_that_scrubbed_its_environment_and_lost_its_parent_is_killed_too(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    script = f"(env -i /usr/bin/setsid /bin/sh -c 'echo $$ > {pid}; exec /bin/sleep 1000' &) ; "
+
+    run(script + f"while ! [ -s {pid} ]; do :; done")
+
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+
+
+def test_daemons_end_with_a_program_that_had_to_be_killed(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+
+    end, _ = run(DAEMON.format(pid=pid) + "trap '' INT; while :; do sleep 0.05; done", timeout=0.5, grace=0.1)
+
+    assert end.timed_out
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+
+
+def test_what_was_there_before_is_left_alone(tmp_path: Path) -> None:
+    helper = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+    try:
+        run(DAEMON.format(pid=tmp_path / "pid") + "echo done")
+
+        assert helper.poll() is None
+    finally:
+        helper.kill()
+        helper.wait()
+
+
+def test_a_program_that_runs_beside_is_left_alone(tmp_path: Path) -> None:
+    stop, running = StopToken(), threading.Event()
+    beside: list[ProcessEnd] = []
+
+    def run_beside() -> None:
+        end, _ = run("echo up; exec sleep 1000", stop=stop, on_line=lambda _: running.set())
+        beside.append(end)
+
+    other = threading.Thread(target=run_beside)
+
+    def start_it() -> None:
+        other.start()
+        assert running.wait(PATIENCE)
+
+    run("echo up", on_line=when_it_says("up", start_it))
+    stop.request("enough")
+    other.join(PATIENCE)
+
+    assert [(end.stopped, end.returncode) for end in beside] == [(True, -signal.SIGINT)]
+
+
+def test_a_program_that_leaves_nothing_says_nothing() -> None:
+    _, lines = run("(exit 3) & wait; echo done")
+
+    assert lines == ["done"]
+
+
 def test_a_daemon_that_holds_the_output_open_does_not_hold_us() -> None:
     end, lines = run("setsid sleep 20 & echo done")
 
-    assert (end.returncode, lines) == (0, ["done"])
+    assert (end.returncode, lines[0]) == (0, "done")
 
 
 def test_a_watcher_ends_it_early() -> None:
