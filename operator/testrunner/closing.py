@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from qgjob.api import lifecycle
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .fence import Fence
     from .interruption import Interruption
     from .log import Log
+    from .masking import Masks
     from .record import BatchRecord
     from .reporting import Job, Reporter
     from .supervision import Supervisor
@@ -45,6 +47,7 @@ class Closing:
         fence: Fence,
         supervisor: Supervisor,
         interruption: Interruption,
+        masks: Masks,
         clock: Clock,
         log: Log,
     ) -> None:
@@ -55,12 +58,14 @@ class Closing:
         self._fence = fence
         self._supervisor = supervisor
         self._interruption = interruption
+        self._masks = masks
         self._clock = clock
         self._log = log
 
     def close(self, ending: Ending, driver: Driver | None) -> bool:
         """End the batch; returns whether everything was written. Raises Abandoned, ClientError."""
         name = f"batch {self._record.name}"
+        ending = replace(ending, message=self._masks.message(ending.message))
         self._log.line(f"{name} ends: {ending.phase} {ending.reason} {ending.message}".rstrip())
         lost_contact = self._fence.trip is not None
         if lost_contact:

@@ -20,6 +20,7 @@ from .app import app_url, fetch_app, package_name
 from .drivers import driver_class
 from .drivers.base import BatchContext, Driver, InfrastructureError, Stopped, SubmitterError
 from .endings import EndBatch, Ending, Rest
+from .masking import Masks, secret_variables, too_short
 from .sources.store import SourceStore
 from .supervision import DriverStuck
 
@@ -89,6 +90,8 @@ class Installing:
         self._sources: SourceStore | None = None
         self._target: TestTargetSpec | None = None
         self.driver: Driver | None = None
+        #: What the target declares as secret, once it was read.
+        self.masks = Masks()
 
     @property
     def target(self) -> TestTargetSpec:
@@ -123,6 +126,14 @@ class Installing:
         except ValidationError as error:
             message = f"this runner doesn't understand TestTarget {name}: {_first(error)}"
             raise EndBatch(Ending("Failed", "TargetInvalid", message, Rest.CHARGE)) from error
+        self._learn_secrets(self._target)
+
+    def _learn_secrets(self, target: TestTargetSpec) -> None:
+        self.masks = Masks(self._environment.get(name, "") for name in secret_variables(target))
+        self._log.mask(self.masks)
+        self._reporter.use_masks(self.masks)
+        if names := too_short(target, self._environment):
+            self._log.line(f"too short to be masked in logs: {', '.join(names)}")
 
     def prepare_sources(self) -> None:
         """Fetch the sources of all claimed TestJobs. A bad one costs only the TestJobs that name it."""
@@ -205,6 +216,7 @@ class Installing:
             workdir=self._workdir,
             sources=self._store().folders,
             log=self._log.output,
+            masks=self.masks,
         )
 
     def _store(self) -> SourceStore:

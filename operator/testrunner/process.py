@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from .leftovers import Leftovers
+from .masking import Masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +58,7 @@ def run_process(
     stop_signal: signal.Signals = signal.SIGINT,
     grace: float = 10.0,
     on_line: Callable[[str], None],
+    masks: Masks | None = None,
     watch: Callable[[], str | None] | None = None,
     watch_interval: float = 1.0,
 ) -> ProcessEnd:
@@ -65,9 +67,10 @@ def run_process(
     It is stopped by `stop_signal` to the whole group; what is left of the group after `grace` seconds is
     killed (with `stop.at_once`, at once). What a program leaves behind when it is over, in its group or as a
     daemon of its own, is killed immediately: the next test must not meet it. `on_line` gets every line of
-    stdout and stderr as it comes, from another thread, and one more that names what was left behind. `watch`
-    is asked every `watch_interval` seconds (from this thread); a text from it stops the process early.
-    `timeout` and `grace` are seconds. Stdin is empty; the environment is `env` and nothing else.
+    stdout and stderr as it comes, from another thread and without the values that `masks` knows, and one more
+    that names what was left behind. `watch` is asked every `watch_interval` seconds (from this thread); a text
+    from it stops the process early. `timeout` and `grace` are seconds. Stdin is empty; the environment is
+    `env` and nothing else.
 
     Raises OSError where the program can't be started (FileNotFoundError, PermissionError).
     """
@@ -83,7 +86,7 @@ def run_process(
             start_new_session=True,
         )
     )
-    output = _Output(process, on_line)
+    output = _Output(process, on_line, masks or Masks())
     # One token to wait on for both: the process has ended, or somebody asks to stop.
     wake = stop.child()
     threading.Thread(target=_wait, args=(process, wake), name="process-wait", daemon=True).start()
@@ -122,10 +125,14 @@ def run_process(
 class _Output:
     """Reads a process' output in a thread, line by line."""
 
-    def __init__(self, process: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], on_line: Callable[[str], None], masks: Masks
+    ) -> None:
         assert process.stdout is not None  # noqa: S101 - for mypy: it was asked for
         self._stream = process.stdout
         self._on_line = on_line
+        # Before it is cut into lines, and long lines into pieces: a value may stand across a cut.
+        self._masked = masks.stream()
         self._error: Exception | None = None
         self._tail: deque[str] = deque()
         self._tail_length = 0
@@ -162,14 +169,15 @@ class _Output:
                 chunk = os.read(self._stream.fileno(), 65536)
                 if not chunk:
                     break
-                *lines, rest = (rest + chunk).split(b"\n")
+                *lines, rest = (rest + self._masked.feed(chunk)).split(b"\n")
                 for line in lines:
                     self._emit(line)
                 while len(rest) > MAX_LINE_BYTES:
                     self._emit(rest[:MAX_LINE_BYTES])
                     rest = rest[MAX_LINE_BYTES:]
-        if rest:
-            self._emit(rest)
+        *lines, rest = (rest + self._masked.finish()).split(b"\n")
+        for line in [*lines, rest] if rest else lines:
+            self._emit(line)
 
     def _emit(self, raw: bytes) -> None:
         for begin in range(0, max(len(raw), 1), MAX_LINE_BYTES):

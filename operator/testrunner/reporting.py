@@ -6,7 +6,7 @@ What the server gave no verdict on is kept and sent again, so a server that is a
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ from qgjob.api.lifecycle import RetryPolicy
 from qgjob.client import ApiError, ClientError
 
 from .answers import REQUEST_SECONDS, is_away, pause
+from .masking import Masks
 from .standing import Standing, standing
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Reporter:
         self._batch = batch
         self._pod = pod
         self._policy = RetryPolicy()
+        self._masks = Masks()
         self._clock = clock
         self._log = log
         self._pending: deque[Report] = deque()
@@ -91,6 +93,10 @@ class Reporter:
     def use_policy(self, policy: RetryPolicy) -> None:
         """The target's way to retry, once the target was read."""
         self._policy = policy
+
+    def use_masks(self, masks: Masks) -> None:
+        """What no status may hold, once the target was read."""
+        self._masks = masks
 
     def standing(self, job: Job | None, entry: BatchJob) -> Standing:
         """Where a TestJob stands, seen from this pod."""
@@ -160,6 +166,7 @@ class Reporter:
 
     def _finish(self, result: Result) -> Callable[[Job], Changes]:
         now, policy = self._clock.now(), self._policy
+        result = replace(result, message=self._masks.message(result.message))
 
         def changes(job: Job) -> Changes:
             max_retries = job["spec"].get("maxRetries", 3)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final
 from qgjob.client import ClientError
 
 from .answers import is_away, pause
+from .artifacts.collection import Collection
+from .artifacts.stores import open_store
 from .claims import Claims
 from .clock import Clock
 from .closing import Closing
 from .endings import Abandoned, EndBatch, Ending, Rest
 from .fence import Fence
 from .installing import Installing
-from .interruption import Interruption
+from .interruption import EXIT_BY, Interruption
 from .record import BatchRecord, NotOursError
 from .reporting import Reporter
 from .supervision import Supervisor
@@ -76,6 +78,7 @@ class Session:
         # Replaced by one that runs as soon as the target has said how long its time is.
         self._fence = Fence(self._record.read, DEFAULT_FENCE_SECONDS, clock, self.interruption.fenced)
         self._owned_at = 0.0
+        self._collection: Collection | None = None
         self._installing = Installing(
             client,
             self._record,
@@ -109,6 +112,7 @@ class Session:
                 fence=self._fence,
                 supervisor=self._supervisor,
                 interruption=self.interruption,
+                masks=self._installing.masks,
                 clock=self._clock,
                 log=self._log,
             )
@@ -119,6 +123,10 @@ class Session:
             self._reporter.flush(now=True)
             self._supervisor.try_briefly(self._close_driver, ABANDONED_DRIVER_SECONDS)
             return EXIT_FAILED
+        finally:
+            # The last of all: neither a result nor a device waits for a store.
+            if self._collection is not None:
+                self._collection.finish(lambda: self.interruption.seconds_left(EXIT_BY) - 1.0)
         return EXIT_DONE if written else EXIT_FAILED
 
     def _work(self) -> Ending:
@@ -181,6 +189,7 @@ class Session:
 
     def _test(self, installed: Installed) -> None:
         timeouts = self._installing.target.timeouts
+        self._collection = self._collect()
         Testing(
             self._record,
             self._claims,
@@ -193,9 +202,31 @@ class Session:
             interruption=self.interruption,
             batch_deadline=self._owned_at + timeouts.batch_seconds,
             environment=self._environment,
+            collection=self._collection,
             clock=self._clock,
             log=self._log,
         ).run()
+
+    def _collect(self) -> Collection | None:
+        """Keeps artifacts, if the target says where."""
+        artifacts = self._installing.target.artifacts
+        if artifacts is None:
+            return None
+        return Collection(
+            artifacts,
+            open_store(
+                artifacts,
+                namespace=self._namespace,
+                target=self._record.spec.target,
+                environment=self._environment,
+            ),
+            namespace=self._namespace,
+            target=self._record.spec.target,
+            workdir=self._workdir,
+            masks=self._installing.masks,
+            clock=self._clock,
+            log=self._log,
+        )
 
     def _close_driver(self) -> None:
         if self._installing.driver is not None:

@@ -18,10 +18,12 @@ from .supervision import DriverStuck
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from qgjob.api.testbatch import BatchJob
 
+    from .artifacts.collection import Collection
     from .claims import Claims
     from .clock import Clock
     from .installing import Installed, Installing
@@ -49,6 +51,9 @@ class Running:
     entry: BatchJob
     job: Job
     stop: StopToken
+    #: Where its reports go, and the copy of its part of the log.
+    reports: Path
+    log: Path
     cancelled: bool = False
     taken: bool = False
     batch_over: bool = False
@@ -75,6 +80,7 @@ class Testing:
         interruption: Interruption,
         batch_deadline: float,
         environment: Mapping[str, str],
+        collection: Collection | None,
         clock: Clock,
         log: Log,
     ) -> None:
@@ -91,6 +97,7 @@ class Testing:
         self._interruption = interruption
         self._batch_deadline = batch_deadline
         self._environment = environment
+        self._collection = collection
         self._clock = clock
         self._log = log
         self._runs = 0
@@ -138,9 +145,12 @@ class Testing:
         return self._interruption.stop.requested or self._clock.monotonic() > self._batch_deadline
 
     def _run_one(self, entry: BatchJob, job: Job, source: Path) -> None:
-        running = Running(entry, job, self._driver_stop.child())
+        reports = self._context.workdir / "reports" / f"{self._runs + 1:04}-{entry.name[:200]}"
+        reports.parent.mkdir(exist_ok=True)
+        log = reports.with_name(f"{reports.name}.log")
+        running = Running(entry, job, self._driver_stop.child(), reports, log)
         started_at, begun = self._clock.now(), self._clock.monotonic()
-        self._log.begin(entry.name, entry.attempt)
+        self._log.begin(entry.name, entry.attempt, log if self._collection else None)
         timeout = float(job["spec"].get("timeoutSeconds") or self._installing.target.timeouts.test_seconds)
         result: TestResult | None
         stuck = False
@@ -169,6 +179,7 @@ class Testing:
             self._log.output(result.message)
         self._log.end(entry.name, entry.attempt, word)
         if settled is not None:
+            link = self._collection.link(entry, started_at) if self._collection else ""
             final = lifecycle.Result(
                 settled.outcome,
                 settled.message,
@@ -179,12 +190,41 @@ class Testing:
                 device=self._context.device.name if self._context.device else "",
                 final_reason=settled.final_reason,
                 reason=self._reason(running, settled),
+                artifacts=link,
             )
             outcome, test = settled.outcome, str(job["spec"]["test"])
             self._reporter.outcome(
                 entry, job, final, lambda: self._tally.ran(entry.name, test, outcome, seconds)
             )
+            self._keep(running, started_at, final)
         self._end_after(running, result, stuck=stuck)
+
+    def _keep(self, running: Running, started_at: datetime, result: lifecycle.Result) -> None:
+        """Have what the attempt left behind stored, after its result was sent."""
+        if self._collection is None:
+            return
+        spec = running.job["spec"]
+        about = {
+            "testJob": running.entry.name,
+            "namespace": self._record.namespace,
+            "uid": running.entry.uid,
+            **{field: spec[field] for field in ("orgId", "appVersionId", "test", "target")},
+            "attempt": running.entry.attempt,
+            "outcome": result.outcome,
+            "message": result.message,
+            "startTime": lifecycle.timestamp(started_at),
+            "finishTime": lifecycle.timestamp(self._clock.now()),
+            "cases": result.cases,
+            "failedCases": result.failed_cases,
+            "skippedCases": result.skipped_cases,
+            "device": result.device,
+            "driver": self._installing.target.driver.name,
+            "batch": self._record.name,
+            "pod": running.job["status"].get("pod", ""),
+        }
+        self._collection.keep(
+            running.entry, started_at, reports=running.reports, log=running.log, about=about
+        )
 
     def _drive(self, running: Running, source: Path, timeout: float) -> TestResult:
         """The driver's part of one test (in the driver's thread)."""
@@ -197,8 +237,7 @@ class Testing:
         charged = lifecycle.get(status, "infrastructureFailures")
         # attempts[] keeps the last ones only; the counters go on (until a replay).
         run = max(len(lifecycle.get(status, "attempts")), failures + charged) + 1
-        reports = self._context.workdir / "reports" / f"{self._runs:04}-{running.entry.name[:200]}"
-        reports.mkdir(parents=True)
+        running.reports.mkdir()
         environment = run_environment(
             self._environment,
             self._context,
@@ -207,7 +246,7 @@ class Testing:
             test=spec.test,
             run=run,
             failures=failures,
-            report_dir=reports,
+            report_dir=running.reports,
         )
         return self._driver.run(
             TestRun(
@@ -220,7 +259,7 @@ class Testing:
                 run=run,
                 failures=failures,
                 isolation=spec.isolation,
-                report_dir=reports,
+                report_dir=running.reports,
                 stop=running.stop,
             )
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..drivers.base import InfrastructureError, Stopped, SubmitterError
 from ..process import run_process
+from .logcat import NAME, DeviceLog
 from .refusals import culprit
 
 if TYPE_CHECKING:
@@ -129,6 +130,22 @@ class Adb:
             raise self._failed(f"the data of {package} could not be cleared: {error}") from error
         if "Success" not in said:
             raise self._failed(f"the data of {package} could not be cleared: {said.strip()}")
+
+    def log_into(self, folder: Path) -> DeviceLog:
+        """The device's log from the `with` that this is used in until its end, as a file in the folder."""
+        # `-T 1`: from the newest line on, not from the beginning of what the device still has.
+        argv = ["adb", "-s", self.address, "logcat", "-v", "threadtime", "-T", "1"]
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                argv,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+
+        return DeviceLog(start, folder / NAME)
 
     def lost(self, said: str) -> InfrastructureError:
         """The device does not answer: nothing can go on there."""

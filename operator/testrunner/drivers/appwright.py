@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from qgjob.api.drivers import AppWrightSettings
@@ -14,6 +15,7 @@ from ..appwright.appium import Appium
 from ..appwright.badging import AppIdentity, identify
 from ..appwright.kit import Kit
 from ..appwright.project import Project, ProjectError, prepare
+from ..appwright.screenshots import collect_screenshots
 from ..devices.adb import Adb, find_sdk_tool
 from ..devices.monitor import DeviceMonitor
 from ..environment import base_environment
@@ -74,7 +76,8 @@ class AppWrightDriver(Driver):
                 f"{path.name} has no launchable activity: set driver.appwright.appActivity in the TestTarget"
             )
         if not self._appium_started:
-            self._appium.start(self._for_appwright(self._environment))
+            own = {"QGJOB_SCREENSHOTS": str(self._screenshots)} if self._keeps else {}
+            self._appium.start(self._for_appwright(self._environment) | own)
             self._appium_started = True
         seconds = float(self.context.target.timeouts.install_seconds)
         self._adb.install(path, app.package, seconds=seconds, stop=self.stop)
@@ -102,7 +105,7 @@ class AppWrightDriver(Driver):
             raise SubmitterError("SourceInvalid", str(error)) from error
         self._appium.wait_ready(test.stop)
         log = test.report_dir / "events.jsonl"
-        with DeviceMonitor(self._adb.probe) as monitor:
+        with DeviceMonitor(self._adb.probe) as monitor, self._device_log(test.report_dir):
             end = run_process(
                 self._command(project, test),
                 cwd=project.folder,
@@ -112,8 +115,11 @@ class AppWrightDriver(Driver):
                 stop_signal=signal.SIGINT,
                 grace=GRACE_SECONDS,
                 on_line=lambda line: self.context.log(_COLOURS.sub("", line)),
+                masks=self.context.masks,
                 watch=lambda: monitor.lost,
             )
+        if self._keeps:
+            collect_screenshots(self._screenshots, test.report_dir)
         if end.stopped:
             raise Stopped(test.stop.reason)
         found = events.parse(log.read_text(errors="replace")) if log.exists() else []
@@ -135,14 +141,27 @@ class AppWrightDriver(Driver):
             "--config", str(project.config),
             "--workers", "1", "--retries", "0", "--timeout", str(milliseconds),
             "--output", str(test.report_dir / "artifacts"),
-            f"--reporter=list,junit,{self._kit.reporter}",
+            f"--reporter=list,junit,{'html,' if self._keeps else ''}{self._kit.reporter}",
         ]  # fmt: skip
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether somebody will look at more than the result."""
+        return self.context.target.artifacts is not None
+
+    @property
+    def _screenshots(self) -> Path:
+        return self.context.workdir / "screenshots"
+
+    def _device_log(self, folder: Path) -> AbstractContextManager[object]:
+        return self._adb.log_into(folder) if self._keeps else nullcontext()
 
     def _for_test(self, test: TestRun, log: Path) -> dict[str, str]:
         return self._for_appwright(test.env) | {
             "QGJOB_EVENTS": str(log),
             "QGJOB_PLAYWRIGHT_PROJECT": self._settings.project or "",
             "PLAYWRIGHT_JUNIT_OUTPUT_FILE": str(test.report_dir / "junit.xml"),
+            "PLAYWRIGHT_HTML_OUTPUT_DIR": str(test.report_dir / "html-report"),
             "PLAYWRIGHT_HTML_OPEN": "never",
         }
 

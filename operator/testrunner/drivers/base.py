@@ -8,8 +8,10 @@ the first), and close at the end, whatever happened.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
+
+from ..masking import Masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +41,9 @@ class BatchContext:
     sources: list[Path]
     #: Writes a line to the pod's log; may be called from any thread.
     log: Callable[[str], None]
+    #: The secret values that the target declares. What a driver hands to `log` or returns as a message is masked
+    #: anyway; `run_process(masks=…)` finds values that stand across the cuts of lines too.
+    masks: Masks = field(default_factory=Masks)
 
 
 @dataclass(frozen=True, slots=True)

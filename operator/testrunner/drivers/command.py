@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import signal
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from ..devices.adb import Adb
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from qgjob.api.drivers import CommandSettings
     from qgjob.api.lifecycle import OutcomeName
 
+    from ..masking import Masks
     from ..stop import StopToken
 
 # What a shell makes of: a program that can't be executed, one that isn't there.
@@ -82,7 +83,7 @@ class CommandDriver(Driver):
             if not marked and any(pattern.search(line) for pattern in patterns):
                 marked.append(line.strip())
 
-        with self._watching() as lost:
+        with self._watching() as lost, self._device_log(test.report_dir):
             end = _run(
                 settings.test,
                 cwd=test.source,
@@ -92,6 +93,7 @@ class CommandDriver(Driver):
                 stop_signal=signal.Signals[settings.stop_signal],
                 grace=float(settings.grace_seconds),
                 on_line=on_line,
+                masks=self.context.masks,
                 watch=lost,
             )
         if end.stopped:
@@ -130,6 +132,12 @@ class CommandDriver(Driver):
         with DeviceMonitor(self._adb.probe) as monitor:
             yield lambda: monitor.lost
 
+    def _device_log(self, folder: Path) -> AbstractContextManager[object]:
+        """Only for those who keep it."""
+        if self._adb is None or self.context.target.artifacts is None:
+            return nullcontext()
+        return self._adb.log_into(folder)
+
     def _with_adb(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The commands' own adb talks to the server that has the device."""
         own = {} if self._adb is None else {"ANDROID_ADB_SERVER_PORT": str(self._adb.server_port)}
@@ -146,6 +154,7 @@ class CommandDriver(Driver):
             timeout=float(self.context.target.timeouts.install_seconds),
             stop=self.stop,
             on_line=self.context.log,
+            masks=self.context.masks,
         )
         if end.stopped:
             raise Stopped(self.stop.reason)
@@ -234,6 +243,7 @@ def _run(
     stop_signal: signal.Signals = signal.SIGINT,
     grace: float = 10.0,
     on_line: Callable[[str], None],
+    masks: Masks,
     watch: Callable[[], str] | None = None,
 ) -> ProcessEnd:
     try:
@@ -246,6 +256,7 @@ def _run(
             stop_signal=stop_signal,
             grace=grace,
             on_line=on_line,
+            masks=masks,
             watch=watch,
         )
     except OSError as error:

@@ -1,0 +1,80 @@
+"""An attempt's folder, made ready to be stored: secrets masked, and no more than the target allows."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from qgjob.api.artifacts import ABOUT, LEFT_OUT
+
+from .tree import File, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..masking import Masks
+
+_PIECE: Final = 1024 * 1024
+#: A file is text if there is no zero byte among so many.
+_SNIFFED: Final = 8192
+
+
+def prepare(folder: Path, *, masks: Masks, max_bytes: int, scratch: Path) -> None:
+    """Mask what is text, remove what is too much, and name that in left-out.txt. Raises OSError.
+
+    `scratch`: a folder on the same file system that no test knows.
+    """
+    tree = Tree(folder)
+    files = tree.files()
+    if masks:
+        for file in files:
+            _mask(tree, file.name, masks, scratch)
+        files = tree.files()
+    left_out = choose(files, max_bytes)
+    for file in left_out:
+        tree.remove(file.name)
+    if left_out:
+        lines = [f"More than {max_bytes} bytes (the TestTarget's artifacts.maxBytesPerAttempt). Left out:"]
+        lines += [f"{masks.text(file.name)} ({file.size} bytes)" for file in left_out]
+        put(tree, LEFT_OUT, "\n".join(lines) + "\n", scratch)
+
+
+def choose(files: Sequence[File], max_bytes: int) -> list[File]:
+    """The files to leave out, so that the others have at most `max_bytes`: the largest ones. Pure."""
+    total = sum(file.size for file in files)
+    left_out: list[File] = []
+    for file in sorted(files, key=lambda file: -file.size):
+        if total <= max_bytes:
+            break
+        # Small, and what tells the others apart.
+        if file.name == ABOUT:
+            continue
+        total -= file.size
+        left_out.append(file)
+    return left_out
+
+
+def put(tree: Tree, name: str, content: str | Path, scratch: Path) -> None:
+    """Write a text, or move a file, into the folder in place of whatever has that name. Raises OSError."""
+    if isinstance(content, str):
+        with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as file:
+            file.write(content.encode(errors="replace"))
+        content = Path(file.name)
+    try:
+        tree.replace(name, content)
+    finally:
+        content.unlink(missing_ok=True)
+
+
+def _mask(tree: Tree, name: str, masks: Masks, scratch: Path) -> None:
+    stream = masks.stream()
+    with tree.open(name) as source:
+        if b"\0" in source.read(_SNIFFED):
+            return
+        source.seek(0)
+        with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as target:
+            while piece := source.read(_PIECE):
+                target.write(stream.feed(piece))
+            target.write(stream.finish())
+    put(tree, name, Path(target.name), scratch)

@@ -1,0 +1,104 @@
+"""A folder that untrusted code has filled: read file by file, without ever leaving it.
+
+A link in it could lead to the runner's own files, or to the Secrets of the process that stores artifacts. So
+links are not followed, and a file is opened folder by folder from the top: what is exchanged for a link between a
+look and an open is not followed either.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: Files of one attempt; what a runaway test writes beyond is not looked at.
+MAX_FILES: Final = 5000
+#: S3's limit is 1024 bytes for a whole key.
+MAX_NAME_BYTES: Final = 600
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Without O_NONBLOCK, to open a pipe would wait for its writer for ever.
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A regular file: its path from the top with '/' between, and its size in bytes."""
+
+    name: str
+    size: int
+
+
+class Tree:
+    """The regular files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def files(self) -> list[File]:
+        """All of them, by name; at most MAX_FILES. What has a name that no store takes is not among them."""
+        found: list[File] = []
+        for top, _, names, descriptor in os.fwalk(self._folder, follow_symlinks=False):
+            below = os.path.relpath(top, self._folder)
+            for name in names:
+                path = name if below == "." else f"{below}/{name}"
+                if not _is_storable(path):
+                    continue
+                try:
+                    about = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                except OSError:
+                    continue
+                if stat.S_ISREG(about.st_mode):
+                    found.append(File(path, about.st_size))
+                if len(found) >= MAX_FILES:
+                    return sorted(found, key=lambda file: file.name)
+        return sorted(found, key=lambda file: file.name)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """One of the files. Raises OSError where it is no regular file (any more)."""
+        with self._parent(name) as (descriptor, last):
+            handle = os.open(last, _FILE, dir_fd=descriptor)
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(f"{name} is no regular file")
+            yield file
+
+    def remove(self, name: str) -> None:
+        """Remove one of the files. Raises OSError."""
+        with self._parent(name) as (descriptor, last):
+            os.unlink(last, dir_fd=descriptor)
+
+    def replace(self, name: str, by: Path) -> None:
+        """Move a file from outside into the place of this one, or into a new one's. Raises OSError."""
+        with self._parent(name) as (descriptor, last):
+            os.replace(by, last, dst_dir_fd=descriptor)
+
+    @contextmanager
+    def _parent(self, name: str) -> Iterator[tuple[int, str]]:
+        *folders, last = name.split("/")
+        if not last or any(part in ("", ".", "..") for part in (*folders, last)):
+            raise OSError(f"{name!r} is no path inside of a folder")
+        descriptor = os.open(self._folder, _FOLDER)
+        try:
+            for folder in folders:
+                inner = os.open(folder, _FOLDER, dir_fd=descriptor)
+                os.close(descriptor)
+                descriptor = inner
+            yield descriptor, last
+        finally:
+            os.close(descriptor)
+
+
+def _is_storable(path: str) -> bool:
+    try:
+        raw = path.encode()
+    except UnicodeEncodeError:
+        return False
+    # A listing is XML, which can't carry control characters.
+    return len(raw) <= MAX_NAME_BYTES and path.isprintable()
