@@ -30,11 +30,12 @@ class Release:
     packages: dict[str, str]  # program → its main package
     go_module: str | None = None  # None: the source itself is here
     folder: str = ""  # of go/, where that is not called like it
+    sources: Path | None = None  # where that folder is; SOURCES otherwise
 
     @property
     def source(self) -> Path:
         """The folder that `go build` runs in."""
-        return SOURCES / (self.folder or self.name)
+        return (self.sources or SOURCES) / (self.folder or self.name)
 
     @property
     def version(self) -> str:

@@ -7,7 +7,7 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
-from . import filesync, shell, uiautomator
+from . import filesync, logcat, shell, uiautomator
 from .wire import Connection, Service, Stream, StreamClosed
 
 if TYPE_CHECKING:
@@ -99,14 +99,30 @@ class Adbd:
         if "am instrument" in line:
             await self._instrument(stream, line, framed=framed)
             return
-        if re.search(r"\blogcat\b", line) and not re.search(r"logcat.*'?-[cd]\b", line):
-            # Appium waits for a first line, and reads until it closes the stream.
-            await stream.write(_frame(_STDOUT, b"--------- beginning of main\n", framed=framed))
-            await stream.closed.wait()
+        if re.search(r"\blogcat\b", line) and not re.search(r"logcat.*'?-[cdt]\b", line):
+            await self._follow_log(stream, line, framed=framed)
             return
         status, output = shell.run(self.device, line, client=client)
         self.device.journal.routine("shell", line=line[:300], status=status, client=client)
         await self._finish(stream, status, output, framed=framed)
+
+    async def _follow_log(self, stream: Stream, line: str, *, framed: bool) -> None:
+        """Goes on until the client closes the stream."""
+        log = self.device.logcat
+        last = re.search(r"'?-T'? '?(\d+)'?(?:\s|$)", line)
+        position = log.position
+        text = logcat.BEGINNING + log.dump(int(last[1]) if last else None)
+        closed = asyncio.create_task(stream.closed.wait())
+        while not stream.closed.is_set():
+            await stream.write(_frame(_STDOUT, text.encode(), framed=framed))
+            await self.device.while_hanging()
+            more = asyncio.create_task(log.after(position))
+            await asyncio.wait([more, closed], return_when=asyncio.FIRST_COMPLETED)
+            if not more.done():
+                more.cancel()
+                break
+            position, text = log.position, more.result()
+        closed.cancel()
 
     async def _instrument(self, stream: Stream, line: str, *, framed: bool) -> None:
         client = stream.connection.client

@@ -6,7 +6,8 @@ that holds names the first screen) and `screens`, each a list of elements::
     {"class": "Button", "text": "Add", "id": "add", "when": {"user": "ada"}, "add": {"basket": 1}, "goto": "basket"}
 
 `class` is TextView, EditText, Button or a full name; `when` and `unless` show or hide an element by the app's data; a
-tap carries out `set`, `add` and `goto`. Texts may hold `{name}` (data) and `{field.name|default}` (typed text).
+tap carries out `set`, `add` and `goto`, and with `crash` (a text) ends the app.
+Texts may hold `{name}` (data) and `{field.name|default}` (typed text).
 """
 
 from __future__ import annotations
@@ -83,14 +84,11 @@ class App:
             self._history.append(self.screen)
             self.screen, self.focus = n["goto"], ""
 
-    def tap_at(self, y: float) -> Node | None:
-        """Taps what lies at this height; returns it, or None where nothing does."""
+    def node_at(self, y: float) -> Node | None:
+        """What lies at this height, or None where nothing does."""
         nodes = self.nodes()
         row = int(y // _ROW)
-        if not 0 <= row < len(nodes):
-            return None
-        self.tap(nodes[row])
-        return nodes[row]
+        return nodes[row] if 0 <= row < len(nodes) else None
 
     def type(self, n: Node, text: str) -> None:
         """Adds to what stands in a field, as a keyboard does."""

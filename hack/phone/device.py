@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .app import App
 from .faults import Fault
+from .logcat import Logcat
 from .packages import SDK, PackageManager
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Device:
 
     def __init__(self, journal: Journal, *, serial: str = "sim0001", boot_seconds: float = 0) -> None:
         self.journal = journal
+        self.logcat = Logcat()
         self.packages = PackageManager(journal)
         self.files: dict[str, bytes] = {}
         self.settings: dict[tuple[str, str], str] = {}
@@ -93,7 +95,9 @@ class Device:
 
     def install(self, data: bytes, *, client: str, downgrade: bool = False) -> str:
         refuse = (self.fault.detail or DEFAULT_INSTALL_FAILURE) if self.fault.kind == "install" else ""
-        return self.packages.install(data, client=client, refuse=refuse, downgrade=downgrade)
+        answer = self.packages.install(data, client=client, refuse=refuse, downgrade=downgrade)
+        self.logcat.write("PackageManager", f"installation: {answer.strip()}")
+        return answer
 
     def start(self, component: str, *, client: str, stop_first: bool) -> bool:
         """Starts an activity; False where its package is not installed."""
@@ -111,16 +115,32 @@ class Device:
                 self.journal.note(
                     "app-start", package=name, version=package.manifest.version_name, client=client
                 )
+            self.logcat.write(
+                "ActivityManager", f"Start proc {self.processes[name]}:{name}/u0a100 for activity"
+            )
+        self.logcat.write("ActivityTaskManager", f"START u0 {{cmp={component}}}")
         return True
 
     def stop(self, name: str, *, client: str = "") -> None:
         """Ends a package's process, the UiAutomator2 server's too."""
-        self.processes.pop(name, None)
+        if pid := self.processes.pop(name, None):
+            self.logcat.write("ActivityManager", f"Killing {pid}:{name}/u0a100: stop {name}")
         self.apps.pop(name, None)
         if self.focus.startswith(name + "/"):
             self.focus = LAUNCHER
         if name == AUTOMATION:
             self._end_instrumentation("killed", client)
+
+    def crash(self, name: str, why: str) -> None:
+        """The app's own process ends with an exception that nobody caught."""
+        pid = self.processes.get(name, 0)
+        trace = (
+            f"FATAL EXCEPTION: main\nProcess: {name}, PID: {pid}\njava.lang.RuntimeException: {why}\n"
+            "\tat android.view.View.performClick(View.java:7506)"
+        )
+        self.journal.note("crash", package=name, why=why)
+        self.logcat.write("AndroidRuntime", trace, level="E", pid=pid)
+        self.stop(name)
 
     def clear(self, name: str, *, client: str) -> bool:
         self.stop(name, client=client)

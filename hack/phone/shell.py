@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from . import logcat
+
 if TYPE_CHECKING:
     from .device import Device
 
@@ -237,6 +239,15 @@ def _rm(call: Call) -> Answer:
     return 0, ""
 
 
+def _logcat(call: Call) -> Answer:
+    """`-c` clears, `-d` and `-t COUNT` print what is kept; to follow is adbd's matter."""
+    if "-c" in call.args:
+        call.device.logcat.clear()
+        return 0, ""
+    count = call.args[call.args.index("-t") + 1] if "-t" in call.args[:-1] else ""
+    return 0, logcat.BEGINNING + call.device.logcat.dump(int(count) if count.isdigit() else None)
+
+
 def _nothing(_: Call) -> Answer:
     return 0, ""
 
@@ -264,7 +275,7 @@ COMMANDS: dict[str, Command] = {
     "echo": _echo,
     "export": _nothing,
     "getprop": _getprop,
-    "logcat": _nothing,
+    "logcat": _logcat,
     "ls": _ls,
     "mkdir": _nothing,
     "pgrep": _pgrep,

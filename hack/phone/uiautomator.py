@@ -154,7 +154,7 @@ def _element(call: _Call, node: Node, what: str) -> Any:
     seen = app.hierarchy()[app.nodes().index(node)]
     if what == "click":
         call.device.journal.note("tap", **about)
-        app.tap(node)
+        _tap(call.device, app, node)
         return None
     if what == "value":
         text = call.body.get("text", "")
@@ -179,6 +179,17 @@ def _element(call: _Call, node: Node, what: str) -> Any:
     raise WebDriverError(404, "unknown command", f"element/{what} is not simulated")
 
 
+def _tap(device: Device, app: App, node: Node | None) -> None:
+    """What the app logs of it, and what it does."""
+    if node is None:
+        return
+    name = node.get("id") or app.text(node)
+    device.logcat.write("App", f"tap on {name}", pid=device.processes.get(app.package, 0))
+    app.tap(node)
+    if why := node.get("crash"):
+        device.crash(app.package, str(why))
+
+
 def _screen(call: _Call, rest: str) -> Any:
     app, body, device = call.app, call.body, call.device
     if rest == "/screenshot":
@@ -197,7 +208,7 @@ def _screen(call: _Call, rest: str) -> Any:
     if rest == "/appium/gestures/click":
         offset = body.get("offset") or {}
         device.journal.note("tap", **call.about(at=offset))
-        app.tap_at(float(offset.get("y", 0)))
+        _tap(device, app, app.node_at(float(offset.get("y", 0))))
         return None
     if rest.startswith("/window"):
         return _SIZE

@@ -126,7 +126,7 @@ class Session:
         finally:
             # The last of all: neither a result nor a device waits for a store.
             if self._collection is not None:
-                self._collection.finish(lambda: self.interruption.seconds_left(EXIT_BY) - 1.0)
+                self._collection.finish(self._seconds_to_store)
         return EXIT_DONE if written else EXIT_FAILED
 
     def _work(self) -> Ending:
@@ -227,6 +227,11 @@ class Session:
             clock=self._clock,
             log=self._log,
         )
+
+    def _seconds_to_store(self) -> float:
+        """How long artifacts may still be stored, once all else is done."""
+        stop = self.interruption.stop
+        return 0.0 if stop.at_once else self.interruption.seconds_left(EXIT_BY) - 1.0
 
     def _close_driver(self) -> None:
         if self._installing.driver is not None:

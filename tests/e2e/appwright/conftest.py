@@ -51,8 +51,11 @@ def batch(
     monkeypatch.setenv("QGJOB_APPWRIGHT_KIT", str(kit_home))
     made: list[Batch] = []
 
-    def make(version: str, *, install_seconds: int = 60) -> Batch:
-        made.append(Batch(phone, version, tmp_path / f"batch-{len(made)}", install_seconds=install_seconds))
+    def make(version: str, *, install_seconds: int = 60, keeps_artifacts: bool = False) -> Batch:
+        folder = tmp_path / f"batch-{len(made)}"
+        made.append(
+            Batch(phone, version, folder, install_seconds=install_seconds, keeps_artifacts=keeps_artifacts)
+        )
         return made[-1]
 
     yield make

@@ -92,7 +92,15 @@ class SimulatedPhone:
 class Batch:
     """What the runner does with a driver, without the API: prepare, install once, run tests."""
 
-    def __init__(self, phone: SimulatedPhone, version: str, workdir: Path, *, install_seconds: int) -> None:
+    def __init__(
+        self,
+        phone: SimulatedPhone,
+        version: str,
+        workdir: Path,
+        *,
+        install_seconds: int,
+        keeps_artifacts: bool = False,
+    ) -> None:
         self.workdir = workdir
         self.source = workdir / "source"
         shutil.copytree(SHOP, self.source)
@@ -108,6 +116,7 @@ class Batch:
                 "provider": {"devices": [{"name": "phone-1", "address": phone.address}]},
                 "app": {"url": "file:///apps/{appVersionId}.apk"},
                 "timeouts": {"installSeconds": install_seconds},
+                **({"artifacts": {"s3": {"bucket": "not-asked"}}} if keeps_artifacts else {}),
             }
         )
         self.context = BatchContext(
@@ -136,7 +145,7 @@ class Batch:
             self.driver.clear()
         self._runs += 1
         self._test_stop = self.stop.child()
-        reports = self.workdir / f"report-{self._runs}"
+        self.reports = reports = self.workdir / f"report-{self._runs}"
         reports.mkdir()
         environment = run_environment(
             os.environ,
