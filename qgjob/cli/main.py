@@ -30,6 +30,8 @@ COMMANDS: Final[dict[str, Entry]] = {
     "list": Entry("listing", "List jobs."),
     "wait": Entry("wait", "Wait until jobs are over; the exit code says how they went."),
     "logs": Entry("logs", "Print a test's part of its pod's log."),
+    "artifacts": Entry("artifacts", "List or download what a test left: reports, screenshots, videos, logs."),
+    "report": Entry("report", "Merge the results of jobs into one JUnit XML file."),
     "cancel": Entry("cancel", "Cancel jobs, waiting or running."),
     "dlq": Entry("dlq", "List, show and replay jobs that failed for good (dead letters)."),
     "targets": Entry("targets", "List the pools of devices."),

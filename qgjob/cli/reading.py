@@ -1,4 +1,4 @@
-"""Reading a test's part of its pod's log, while it is written or afterwards."""
+"""Reading a test's part of its pod's log, while it is written or afterwards, also when the pod is gone."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from qgjob.api import lifecycle
+from qgjob.api.artifacts import LOG
 from qgjob.api.constants import TEST_JOBS
 
 from . import views
@@ -17,6 +18,8 @@ from .loglines import Part
 from .session import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .session import Session
 
 Object = dict[str, Any]
@@ -58,33 +61,56 @@ def choose(job: Object, attempt: int | None) -> Run | None:
 def copy(session: Session, job: Object, run: Run, *, follow: bool = False) -> None:
     """Write the attempt's lines to stdout; with `follow` until it is over.
 
-    Raises:
-        CliError: the pod is gone or has not started.
+    What the pod has no more is read from the artifacts. Raises CliError where they don't have it either.
     """
+    lines = _Printed()
+    try:
+        _copy_from_pod(session, job, run, lines, follow=follow)
+    except _NoLogError as gone:
+        _copy_stored(session, job, run, lines, str(gone))
+
+
+class _NoLogError(Exception):
+    """The pod's log does not have the attempt's part (any more). The text says why."""
+
+
+@dataclass(slots=True)
+class _Printed:
+    """Counts lines, so that one that was printed is not printed again when the log is read anew."""
+
+    printed: int = 0
+    seen: int = 0
+
+    def again(self) -> None:
+        self.seen = 0
+
+    def line(self, text: str) -> None:
+        self.seen += 1
+        if self.seen > self.printed:
+            typer.echo(text)
+            self.printed = self.seen
+
+
+def _copy_from_pod(session: Session, job: Object, run: Run, lines: _Printed, *, follow: bool) -> None:
     from qgjob.client import ApiError, Unreachable
 
     if not run.pod:
-        raise CliError(f"attempt {run.attempt} had no pod, so there is no log. {_known(job)}")
-    printed = 0
+        raise _NoLogError(f"attempt {run.attempt} had no pod, so there is no log")
     last = not (follow and run.running)
     while True:
         part = Part(views.name(job), run.attempt)
-        seen = 0
+        lines.again()
         try:
-            lines = session.client.pod_log(run.pod, container=CONTAINER, follow=not last)
-            for line in lines:
+            for line in session.client.pod_log(run.pod, container=CONTAINER, follow=not last):
                 text = part.feed(line)
                 if part.ended:
                     return
                 if text is not None:
-                    seen += 1
-                    if seen > printed:  # what a stream that broke had printed already
-                        typer.echo(text)
-                        printed = seen
+                    lines.line(text)
         except ApiError as error:
             if error.is_not_found:
-                raise CliError(
-                    f"the pod {run.pod} of attempt {run.attempt} is gone, and its log with it. {_known(job)}"
+                raise _NoLogError(
+                    f"the pod {run.pod} of attempt {run.attempt} is gone, and its log with it"
                 ) from error
             if error.status != 400:
                 raise
@@ -102,18 +128,58 @@ def copy(session: Session, job: Object, run: Run, *, follow: bool = False) -> No
         else:
             last = True
     if not part.begun:
-        raise CliError(
-            f"the log of pod {run.pod} holds nothing of attempt {run.attempt} (any more). {_known(job)}"
-        )
+        raise _NoLogError(f"the log of pod {run.pod} holds nothing of attempt {run.attempt} (any more)")
 
 
-def follow(session: Session, job: Object, attempt: int | None) -> None:
-    """Write the log of the newest attempt (or of that one) and of the next ones, until the job is over."""
+def _copy_stored(session: Session, job: Object, run: Run, lines: _Printed, why: str) -> None:
+    """The part of the log that is among the attempt's artifacts. Raises CliError."""
+    from qgjob.client import ApiError
+
+    from .artifacts.stored import Stores
+
+    name = views.name(job)
+    try:
+        # What came of the attempt since, its link among it.
+        job = session.client.get(TEST_JOBS, name)
+    except ApiError as error:
+        if not error.is_not_found:
+            raise
+    if not any(
+        each["number"] == run.attempt and each.get("artifacts") for each in views.field(job, "attempts")
+    ):
+        raise CliError(f"{why}. {_known(job)}")
+    with Stores(session) as stores:
+        folder = stores.folder(job, run.attempt)
+        if LOG not in {file.name for file in folder.files()}:
+            raise CliError(f"{why}, and nothing of it is stored at {folder.link}. {_known(job)}")
+        warn(f"{why}: this is what was stored of it, {folder.url(LOG)}")
+        lines.again()
+        for text in _text_lines(folder.read(LOG)):
+            lines.line(text)
+
+
+def _text_lines(pieces: Iterator[bytes]) -> Iterator[str]:
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for raw in whole:
+            yield raw.decode(errors="replace")
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+def follow(session: Session, job: Object, attempt: int | None, *, retries: bool = False) -> None:
+    """Write the log of one attempt while it runs: that one, else the one that runs now, else the next.
+
+    With `retries` the newest attempt and all that follow it, until the job is over.
+    """
     from qgjob.client import Changed, Listed
     from qgjob.client import follow as follow_objects
 
     name = views.name(job)
-    read: set[int] = set()
+    read = set() if retries or attempt is not None else _left_aside(job)
+    retries = retries and attempt is None
+    followed: int | None = None
     said = ""
     for event in follow_objects(session.client, TEST_JOBS, field_selector=f"metadata.name={name}"):
         match event:
@@ -126,6 +192,7 @@ def follow(session: Session, job: Object, attempt: int | None) -> None:
                 continue
         if run is not None and run.attempt not in read:
             read.add(run.attempt)
+            followed = run.attempt
             session.note(f"attempt {run.attempt}, pod {run.pod}")
             try:
                 copy(session, now, run, follow=True)
@@ -133,13 +200,26 @@ def follow(session: Session, job: Object, attempt: int | None) -> None:
                 warn(str(error))
             if run.running:
                 continue  # what came of it is in the next event
-        if views.is_over(now) or attempt in read:
+        if views.is_over(now) or (followed and not retries and not _still_runs(now, followed)):
             session.note(f"{views.status_word(now)}: {views.one_line(views.details(now, session.now()))}")
+            if followed and not views.is_over(now):
+                session.note(f"`qgjob logs -f --retries {name}` follows its retries, too")
             return
         text = views.one_line(views.details(now, session.now()))
         if text != said and views.phase(now) != lifecycle.RUNNING:
             session.note(text)
             said = text
+
+
+def _left_aside(job: Object) -> set[int]:
+    """Attempts that nobody waits for who follows a job that waits: those that are over."""
+    if views.is_over(job) or _still_runs(job):
+        return set()
+    return {entry["number"] for entry in views.field(job, "attempts")}
+
+
+def _still_runs(job: Object, attempt: int | None = None) -> bool:
+    return views.phase(job) == lifecycle.RUNNING and attempt in (None, views.field(job, "attempt"))
 
 
 def _goes_on(session: Session, job: Object, run: Run) -> bool:

@@ -180,6 +180,9 @@ def _attempt(entry: Mapping[str, Any]) -> dict[str, Any]:
         "cases": entry.get("cases"),
         "failed_cases": entry.get("failedCases"),
         "skipped_cases": entry.get("skippedCases"),
+        "artifacts": entry.get("artifacts") or None,
+        "session": entry.get("session") or None,
+        "video": entry.get("video") or None,
     }
     return {key: value for key, value in view.items() if value is not None}
 

@@ -58,6 +58,20 @@ class Stream:
         finally:
             self.close()
 
+    def pieces(self, size: int = 256 * 1024) -> Iterator[bytes]:
+        """The content as bytes, where it is not lines: up to `size` at once."""
+        expected, got = self._response.length, 0
+        try:
+            while piece := self._response.read1(size):
+                got += len(piece)
+                yield piece
+            if expected is not None and got < expected:
+                raise Unreachable(f"the connection to {self.server} broke after {got} of {expected} bytes")
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"the connection to {self.server} broke: {_say(error)}") from error
+        finally:
+            self.close()
+
     def close(self) -> None:
         """End it, also while another thread waits for the next line."""
         if self._closed:

@@ -121,7 +121,7 @@ def test_follow_goes_from_the_queue_through_a_retry_to_the_end(
     operator.create("a")
     first = kubelet.pod(operator.namespace, "tb-1-first")
     second = kubelet.pod(operator.namespace, "tb-2-second")
-    following = cli.start("logs", "-f", "a")
+    following = cli.start("logs", "-f", "--retries", "a")
     following.until("Waiting in queue:p5 for target phones")
 
     operator.run("a", pod="tb-1-first")
@@ -151,7 +151,7 @@ def test_follow_goes_on_for_a_replay_that_the_operator_has_not_seen_yet(
     kubelet.pod(operator.namespace, "tb-2-second").write(*framed("a", 2, "second"))
     assert cli.run("dlq", "replay", "a").code == 0
 
-    following = cli.start("logs", "-f", "a")
+    following = cli.start("logs", "-f", "--retries", "a")
     following.until("Replay requested: to queue:p5 for target phones")
     operator.replay("a")
     operator.run("a", pod="tb-2-second")
@@ -197,6 +197,42 @@ def test_a_stream_that_breaks_is_taken_up_without_repeating_lines(
     answer = following.end()
     assert answer.stdout == "two\n"
     assert answer.code == 0
+
+
+def test_follow_ends_with_the_attempt_that_it_saw_start(
+    cli: Cli, operator: Operator, kubelet: Kubelet
+) -> None:
+    operator.create("a")
+    pod = kubelet.pod(operator.namespace, "tb-1-first")
+    following = cli.start("logs", "-f", "a")
+    following.until("Waiting in queue:p5 for target phones")
+    operator.run("a", pod="tb-1-first")
+    following.until("attempt 1, pod tb-1-first")
+    pod.write(*framed("a", 1, "first try", outcome="failed"))
+    operator.finish("a", "failed", "no button")
+
+    answer = following.end()
+
+    assert (answer.code, answer.stdout) == (0, "first try\n")
+    assert "Failed once: no button; retry in" in answer.stderr
+    assert "`qgjob logs -f --retries a` follows its retries, too" in answer.stderr
+
+
+def test_follow_of_a_job_that_waits_for_its_retry_begins_with_that(
+    cli: Cli, operator: Operator, kubelet: Kubelet
+) -> None:
+    operator.create("a")
+    operator.run("a", pod="tb-1-first")
+    operator.finish("a", "failed", "no button")
+    kubelet.pod(operator.namespace, "tb-1-first").write(*framed("a", 1, "first try"))
+    kubelet.pod(operator.namespace, "tb-2-second").write(*framed("a", 2, "second try"))
+    following = cli.start("logs", "-f", "a")
+    following.until("Failed once: no button; retry in")
+
+    operator.run("a", pod="tb-2-second")
+    operator.finish("a", "passed")
+
+    assert following.end().stdout == "second try\n"
 
 
 def test_follow_of_one_attempt_ends_with_it(cli: Cli, operator: Operator, kubelet: Kubelet) -> None:

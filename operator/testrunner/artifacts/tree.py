@@ -40,6 +40,12 @@ class Tree:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def below(self, path: str) -> Tree:
+        """A folder in it. Raises OSError where that is none, or is reached through a link."""
+        with self._parent(path) as (descriptor, last):
+            os.close(os.open(last, _FOLDER, dir_fd=descriptor))
+        return Tree(self._folder / path)
+
     def files(self) -> list[File]:
         """All of them, by name; at most MAX_FILES. What has a name that no store takes is not among them."""
         found: list[File] = []

@@ -20,17 +20,23 @@ def logs(
     session: Session,
     job_id: Annotated[str, typer.Argument(metavar="ID", help="The job.")],
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the job is over, through its retries.")
+        bool, typer.Option("--follow", "-f", help="Wait for the test to start, and go on until it ends.")
+    ] = False,
+    retries: Annotated[
+        bool, typer.Option("--retries", help="Follow the job through its retries, until it is over.")
     ] = False,
     attempt: Annotated[
         int | None, typer.Option(help="The attempt, as `qgjob status` numbers them; else the newest.")
     ] = None,
 ) -> None:
-    """Print a test's part of its pod's log."""
+    """Print a test's part of its pod's log.
+
+    When the pod is gone, the log that was stored with the test's artifacts is printed.
+    """
     (job,) = waiting.find(session.client, [job_id], None)
     try:
-        if follow:
-            reading.follow(session, job, attempt)
+        if follow or retries:
+            reading.follow(session, job, attempt, retries=retries)
             return
         run = reading.choose(job, attempt)
         if run is None:
