@@ -42,6 +42,7 @@ def show(session: Session, jobs: Sequence[dict[str, Any]]) -> None:
 def _print(row: dict[str, Any]) -> None:
     from qgjob.cli import tables
 
+    newest = row["attempts"][-1] if row["attempts"] else {}
     tables.print_fields(
         {
             "Job": row["job_id"],
@@ -56,6 +57,9 @@ def _print(row: dict[str, Any]) -> None:
             "Infrastructure": row["infrastructure_failures"] or "",
             "Created": row.get("created_at"),
             "Finished": row.get("finished_at"),
+            "Artifacts": newest.get("artifacts"),
+            "Session": newest.get("session"),
+            "Video": newest.get("video"),
         }
     )
     if attempts := row["attempts"]:
