@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 NAME: Final = "device.log"
 MAX_BYTES: Final = 64 * 1024 * 1024
 #: A line that the device wrote just before the test's end is still on its way.
-_LAST_LINES_SECONDS: Final = 0.2
+_LAST_LINES_SECONDS: Final = 0.05
 _END_SECONDS: Final = 2.0
 
 
