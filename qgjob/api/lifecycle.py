@@ -141,9 +141,25 @@ def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def parse_time(text: str) -> datetime:
-    """The moment that a Kubernetes date-time or micro-time names."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+def parse_time(text: str | None) -> datetime | None:
+    """The moment that a Kubernetes date-time or micro-time names; None where it names none.
+
+    The API server takes more for a date-time than there is (second 60, year 0, an offset of 99 hours), and whoever may
+    write statuses may write those: nobody who reads them must stumble over it.
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def seconds_between(start: str | None, finish: str | None) -> float | None:
+    """Seconds from one date-time to another, at least 0; None where one of them is missing."""
+    begun, over = parse_time(start), parse_time(finish)
+    return None if begun is None or over is None else max((over - begun).total_seconds(), 0.0)
 
 
 def clip(message: str, limit: int = MAX_MESSAGE_BYTES) -> str:
@@ -162,8 +178,8 @@ def is_due(status: Status, now: datetime) -> bool:
         return True
     if phase != RETRYING:
         return False
-    when = get(status, "nextAttemptTime")
-    return when is None or parse_time(when) <= now
+    when = parse_time(get(status, "nextAttemptTime"))
+    return when is None or when <= now
 
 
 def claim(status: Status, batch: str, replays: int) -> Changes:

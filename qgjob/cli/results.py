@@ -87,10 +87,7 @@ def _kind(outcome: str) -> Any:
 
 
 def _seconds(entry: Mapping[str, Any]) -> float:
-    if not entry.get("startTime") or not entry.get("finishTime"):
-        return 0.0
-    took = lifecycle.parse_time(entry["finishTime"]) - lifecycle.parse_time(entry["startTime"])
-    return max(0.0, took.total_seconds())
+    return lifecycle.seconds_between(entry.get("startTime"), entry.get("finishTime")) or 0.0
 
 
 def _about(job: Object, last: Mapping[str, Any]) -> dict[str, str]:

@@ -87,8 +87,8 @@ def details(job: Object, now: datetime) -> str:
             note = f": {message}" if message else ""
             return f"In batch {field(job, 'batch')}, not started yet{note}"
         case lifecycle.RUNNING:
-            since = field(job, "startTime")
-            note = f" for {duration((now - lifecycle.parse_time(since)).total_seconds())}" if since else ""
+            since = lifecycle.parse_time(field(job, "startTime"))
+            note = f" for {duration((now - since).total_seconds())}" if since else ""
             return f"Running{note} in batch {field(job, 'batch')}, pod {field(job, 'pod')}"
         case lifecycle.RETRYING:
             return f"{_failure(job)}{_colon(message)}; retry {_when(job, now)}"
@@ -163,8 +163,8 @@ def duration(seconds: float) -> str:
 
 def age(job: Object, now: datetime) -> str:
     """How long ago it was created."""
-    created = job["metadata"].get("creationTimestamp")
-    return duration((now - lifecycle.parse_time(created)).total_seconds()) if created else ""
+    created = lifecycle.parse_time(job["metadata"].get("creationTimestamp"))
+    return duration((now - created).total_seconds()) if created else ""
 
 
 def _attempt(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,10 +199,10 @@ def _failure(job: Object) -> str:
 
 
 def _when(job: Object, now: datetime) -> str:
-    moment = field(job, "nextAttemptTime")
-    if not moment:
+    moment = lifecycle.parse_time(field(job, "nextAttemptTime"))
+    if moment is None:
         return "as soon as a slot is free"
-    left = (lifecycle.parse_time(moment) - now).total_seconds()
+    left = (moment - now).total_seconds()
     return f"in {duration(left)}" if left > 0 else "as soon as a slot is free"
 
 

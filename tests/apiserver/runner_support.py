@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from qgjob.api import lifecycle
@@ -86,9 +87,7 @@ class World:
         live = self.client.get(TEST_JOBS, job)
         result = lifecycle.Result("infrastructure", "the pod is gone")
         policy = lifecycle.RetryPolicy(backoff_seconds=0)
-        changes = lifecycle.finish(
-            live["status"], result, policy, 3, lifecycle.parse_time("2026-01-01T00:00:00Z")
-        )
+        changes = lifecycle.finish(live["status"], result, policy, 3, datetime(2026, 1, 1, tzinfo=UTC))
         return self._patch_status(TEST_JOBS, live, changes)
 
     def set_spec(self, plural: str, name: str, **fields: Any) -> Object:

@@ -26,7 +26,7 @@ def batches(crds: ThrowawayControlPlane, namespace: str) -> Resource:
 def test_it_is_taken_and_reads_pending_and_open(batches: Resource) -> None:
     batch = batches.create({**BATCH, "device": DEVICE})
 
-    assert batch["spec"] == {**BATCH, "device": DEVICE, "yield": False}
+    assert batch["spec"] == {**BATCH, "device": DEVICE, "yield": False, "trial": False}
     assert batch["status"] == {
         "pod": "",
         "podName": "",

@@ -282,6 +282,7 @@ def test_it_reads_pending_before_anything_was_written(jobs: Resource) -> None:
         "observedReplays": 0,
         "reason": "",
         "message": "",
+        "revision": "",
         "conditions": [],
     }
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from hack.localcluster.throwaway import ThrowawayControlPlane
 
 DEVICE = PHONES["provider"]["devices"][0]
+APPWRIGHT_NEEDS = "driver appwright needs app, and provider devices, emulator or browserstack"
+PROVIDERS = "provider needs exactly one of devices, emulator, browserstack, none"
+BROWSERSTACK = {"device": "Google Pixel 8", "osVersion": "14.0", "credentialsSecret": "browserstack"}
 COMMAND = {"driver": {"name": "command", "command": {"test": ["npx", "playwright", "test"]}}}
 
 
@@ -24,7 +27,10 @@ def test_a_simulated_one_needs_no_more_than_its_driver(targets: Resource) -> Non
     assert targets.create(SIMULATED)["spec"] == {
         "driver": {"name": "simulate"},
         "provider": {"none": {}},
+        "health": {"failures": 2, "backoffSeconds": 60, "maxBackoffSeconds": 3600, "minFreeMegabytes": 100},
         "env": [],
+        "secretEnv": [],
+        "gitCredentials": [],
         "batch": {"maxTests": 50, "targetSeconds": 120},
         "retry": {
             "backoffSeconds": 60,
@@ -55,6 +61,18 @@ def test_appwright_is_the_driver_where_none_is_named(targets: Resource) -> None:
         {"driver": {"name": "our-own", "settings": {"anything": {"goes": [1, "two"]}}}},
         {"driver": {"name": "simulate", "simulate": {"installSeconds": 0.5, "testSeconds": 0.1}}},
         {"parallelism": 0},
+        {**PHONES, "provider": {"emulator": {"image": "emulator:34", "resources": {"limits": {"kvm": 1}}}}},
+        {**PHONES, "provider": {"browserstack": BROWSERSTACK}},
+        {
+            "provider": {"browserstack": BROWSERSTACK},
+            "app": {"customId": "shop-{appVersionId}"},
+        },
+        {"app": {"url": "s3://builds/{appVersionId}.apk", "s3": {"endpoint": "http://minio:9000"}}},
+        {"artifacts": {"s3": {"bucket": "artifacts"}, "retentionDays": 30}},
+        {"artifacts": {"persistentVolumeClaim": {"claimName": "artifacts"}}},
+        {"cache": {"volume": {"hostPath": {"path": "/var/cache/qgjob"}}}},
+        {"gitCredentials": [{"urlPrefix": "https://git.example.com/", "secret": "git-token"}]},
+        {"secretEnv": [{"name": "PASSWORD", "secret": "account", "key": "password"}]},
         {"retry": {"backoffSeconds": 0, "factor": 1.5}},
         {"source": {"git": {"repository": "https://github.com/acme/e2e.git"}}},
         {"podTemplate": {"spec": {"containers": [{"name": "runner", "resources": {"limits": {"cpu": 1}}}]}}},
@@ -74,16 +92,16 @@ def test_a_pod_template_is_kept_as_it_is(targets: Resource) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"driver": {"name": "appwright"}}, "driver appwright needs app.url and provider.devices"),
-        (changed(PHONES, {"app": None}), "driver appwright needs app.url and provider.devices"),
+        ({"driver": {"name": "appwright"}}, APPWRIGHT_NEEDS),
+        (changed(PHONES, {"app": None}), APPWRIGHT_NEEDS),
         (
             {"driver": {"name": "command"}},
             "driver command needs driver.command.test: the command that runs one test file",
         ),
         ({"driver": {"name": "command", "command": {}}}, "spec.driver.command.test: Required value"),
         ({"driver": "simulate"}, 'spec.driver in body must be of type object: "string"'),
-        ({"provider": {}}, "provider needs exactly one of devices, none"),
-        ({"provider": {"devices": [DEVICE], "none": {}}}, "provider needs exactly one of devices, none"),
+        ({"provider": {}}, PROVIDERS),
+        ({"provider": {"devices": [DEVICE], "none": {}}}, PROVIDERS),
         ({"provider": {"devices": []}}, "spec.provider.devices in body should have at least 1 items"),
         ({"provider": {"devices": [DEVICE, DEVICE]}}, "spec.provider.devices[1]: Duplicate value"),
         ({"provider": {"devices": [{"name": "pixel"}]}}, "spec.provider.devices[0].address: Required value"),
@@ -109,8 +127,20 @@ def test_a_pod_template_is_kept_as_it_is(targets: Resource) -> None:
             {"app": {"url": "builds/{appVersionId}.apk"}},
             (
                 'spec.app.url: Invalid value: "builds/{appVersionId}.apk": '
-                "must begin with https://, http:// or file://"
+                "must begin with https://, http://, s3:// or file://"
             ),
+        ),
+        ({"app": {"customId": "shop"}}, "spec.app.customId: Invalid value: must contain {appVersionId}"),
+        ({"app": {}}, "app needs exactly one of url, customId"),
+        (
+            {**PHONES, "app": {"customId": "shop-{appVersionId}"}},
+            "only provider browserstack can use app.customId: name the package's url",
+        ),
+        ({"artifacts": {}}, "artifacts needs exactly one of s3, persistentVolumeClaim"),
+        ({"artifacts": {"s3": {"bucket": "My Bucket"}}}, "must be a bucket's name"),
+        (
+            {"provider": {"browserstack": {**BROWSERSTACK, "hubUrl": "hub.example.com"}}},
+            "must be https://host, without a path",
         ),
         ({"parallelism": -1}, "spec.parallelism in body should be greater than or equal to 0"),
         ({"batch": {"maxTests": 1001}}, "spec.batch.maxTests in body should be less than or equal to 1000"),
@@ -175,7 +205,7 @@ def test_a_lease_names_the_device_and_who_has_it(targets: Resource) -> None:
     lease = {"name": "pixel", "state": "Busy", "batch": "tb-1", "since": "2026-01-02T03:04:05Z"}
     targets.merge(name, {"status": {"devices": [lease]}}, "/status")
 
-    assert targets.get(name)["status"]["devices"] == [{**lease, "message": ""}]
+    assert targets.get(name)["status"]["devices"] == [{**lease, "failures": 0, "reason": "", "message": ""}]
 
 
 @pytest.mark.parametrize(

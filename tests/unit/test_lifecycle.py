@@ -346,6 +346,30 @@ def test_a_micro_time_is_read_too() -> None:
     assert lifecycle.parse_time("2026-11-24T08:00:00.250000Z") == NOW + timedelta(seconds=0.25)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-24T09:00:60Z",
+        "0000-01-01T00:00:00Z",
+        "2026-11-24T09:00:00+99:99",
+        "0001-01-01T00:00:00+14:00",
+        "",
+    ],
+)
+def test_what_the_api_server_takes_for_a_time_and_is_none_is_none(text: str) -> None:
+    assert lifecycle.parse_time(text) is None
+
+
+def test_a_time_in_small_letters_is_one() -> None:
+    assert lifecycle.parse_time("2026-11-24t08:00:00z") == NOW
+
+
+def test_the_seconds_between_two_times_are_none_where_one_is_missing() -> None:
+    assert lifecycle.seconds_between("2026-11-24T08:00:00Z", "2026-11-24T08:01:00Z") == 60
+    assert lifecycle.seconds_between("2026-11-24T08:01:00Z", "2026-11-24T08:00:00Z") == 0
+    assert lifecycle.seconds_between("2026-11-24T08:00:00Z", None) is None
+
+
 # Patches
 
 

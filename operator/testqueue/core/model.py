@@ -414,7 +414,8 @@ def is_gitops(metadata: Object) -> bool:
 
 
 def _seconds(text: str | None) -> float | None:
-    return None if text is None else lifecycle.parse_time(text).timestamp()
+    moment = lifecycle.parse_time(text)
+    return None if moment is None else moment.timestamp()
 
 
 #: Reasons of a waiting container that don't pass by themselves soon; others (ContainerCreating) are ordinary.

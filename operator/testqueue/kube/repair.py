@@ -171,18 +171,12 @@ def _counts(batch: str, jobs: Iterable[Object], repair: Repair) -> dict[str, Any
                 "name": job["metadata"]["name"],
                 "test": job["spec"]["test"],
                 "outcome": attempt["outcome"],
-                "seconds": _duration(attempt),
+                "seconds": lifecycle.seconds_between(attempt.get("startTime"), attempt.get("finishTime"))
+                or 0.0,
             }
             for job, attempt in attempts
         ],
     }
-
-
-def _duration(attempt: Object) -> float:
-    start, finish = attempt.get("startTime"), attempt.get("finishTime")
-    if not start or not finish:
-        return 0.0
-    return max((lifecycle.parse_time(finish) - lifecycle.parse_time(start)).total_seconds(), 0.0)
 
 
 def _release_changes(

@@ -85,7 +85,5 @@ def _print(row: dict[str, Any]) -> None:
 def _seconds(entry: dict[str, Any]) -> int | None:
     from qgjob.api import lifecycle
 
-    if not entry.get("started_at") or not entry.get("finished_at"):
-        return None
-    took = lifecycle.parse_time(entry["finished_at"]) - lifecycle.parse_time(entry["started_at"])
-    return round(took.total_seconds())
+    took = lifecycle.seconds_between(entry.get("started_at"), entry.get("finished_at"))
+    return None if took is None else round(took)

@@ -21,6 +21,13 @@ def test_a_replayed_testjob_waits_from_its_replay() -> None:
     assert job(created=0, queueTime=at(100)).queued == NOW + 100
 
 
+@pytest.mark.parametrize("odd", ["2026-11-24T09:00:60Z", "0000-01-01T00:00:00Z"])
+def test_a_testjob_with_odd_times_can_be_read(odd: str) -> None:
+    view = job(created=5, phase="Retrying", queueTime=odd, nextAttemptTime=odd, finishTime=odd)
+
+    assert (view.queued, view.due, view.finished) == (NOW + 5, 0.0, None)
+
+
 def test_a_batch_never_written_is_open_and_not_over() -> None:
     view = batch()
 
