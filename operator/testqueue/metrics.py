@@ -19,6 +19,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from testqueue.core.model import DEVICE_STATES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -78,6 +80,10 @@ class Metrics:
         """Show what this returns whenever the metrics are read."""
         self.registry.register(_QueueCollector(lengths))
 
+    def watch_devices(self, states: Callable[[], Mapping[tuple[str, str, str], int]]) -> None:
+        """The same for the devices."""
+        self.registry.register(_DeviceCollector(states))
+
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -102,4 +108,20 @@ class _QueueCollector(Collector):
         )
         for (namespace, target, priority), length in sorted(self._lengths().items()):
             family.add_metric((namespace, target, str(priority)), length)
+        yield family
+
+
+class _DeviceCollector(Collector):
+    def __init__(self, states: Callable[[], Mapping[tuple[str, str, str], int]]) -> None:
+        self._states = states
+
+    def collect(self) -> Iterable[Metric]:
+        """All states of a target that has devices, so that one which nobody is in reads 0."""
+        family = GaugeMetricFamily(
+            "qgjob_devices", "Devices of the pools, by state.", labels=("namespace", "target", "state")
+        )
+        counts = self._states()
+        for namespace, target in sorted({(namespace, target) for namespace, target, _ in counts}):
+            for state in DEVICE_STATES:
+                family.add_metric((namespace, target, state), counts.get((namespace, target, state), 0))
         yield family

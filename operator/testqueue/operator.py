@@ -65,6 +65,7 @@ class Operator:
         planner = Planner(store, new_batch_name)
         observer.attach(planner.estimates)
         metrics.watch_queue(store.waiting)
+        metrics.watch_devices(store.device_states)
         objects = Objects(session, store, self._lease.guard, settings.write_concurrency)
         self._expiry = Expiry(
             session,
@@ -94,7 +95,13 @@ class Operator:
         )
         repairs = Repairs(objects, store, planner, time.time, on_no_start=self._provisioning.doubt)
         writer = Writer(
-            objects, creation, repairs, metrics=metrics, clock=time.time, wake=self._caches.changed.set
+            objects,
+            creation,
+            repairs,
+            planner,
+            metrics=metrics,
+            clock=time.time,
+            wake=self._caches.changed.set,
         )
         self._heartbeat = Heartbeat()
         self._loop = Loop(planner, writer, self._caches.changed, metrics, on_turn=self._heartbeat.beat)

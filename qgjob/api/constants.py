@@ -29,3 +29,11 @@ MAX_BATCH_TESTS: Final = 1000
 
 #: How the made-up pod name begins of a runner that was started by hand, outside of the cluster.
 LOCAL_POD_PREFIX: Final = "local-"
+
+#: Reasons of a failed TestBatch that are its device's own: it did not answer, had not booted, had no space, or was
+#: lost while it was used. Anything else may be the app's fault, or the network's.
+DEVICE_OFFLINE: Final = "DeviceOffline"
+DEVICE_NOT_BOOTED: Final = "DeviceNotBooted"
+DEVICE_STORAGE_FULL: Final = "DeviceStorageFull"
+DEVICE_LOST: Final = "DeviceLost"
+DEVICE_REASONS: Final = frozenset({DEVICE_OFFLINE, DEVICE_NOT_BOOTED, DEVICE_STORAGE_FULL, DEVICE_LOST})

@@ -133,7 +133,7 @@ class Provider(ApiModel):
         list[Device] | None,
         Field(
             min_length=1,
-            max_length=500,
+            max_length=250,  # the rule on addresses below compares each with each, and has a budget
             json_schema_extra=schema(x_kubernetes_list_type="map", x_kubernetes_list_map_keys=["name"]),
             description="Phones or emulators that adb reaches.",
         ),
@@ -149,5 +149,11 @@ class Provider(ApiModel):
             "[has(self.devices), has(self.emulator), has(self.browserstack), has(self.none)]"
             ".filter(x, x).size() == 1",
             "provider needs exactly one of devices, emulator, browserstack, none",
+        ),
+        Rule(
+            "!has(self.devices) || self.devices.all(device, "
+            "self.devices.exists_one(other, other.address == device.address))",
+            "two devices have the same address: name each phone once",
+            ".devices",
         ),
     )

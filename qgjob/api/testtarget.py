@@ -158,6 +158,9 @@ class DeviceStatus(ApiModel):
     """Who has a device now. The operator's lease: set with a precondition before the batch is created."""
 
     name: str
+    address: Annotated[
+        str, Field(max_length=255, description="host:port, for a busy one as its batch began with it.")
+    ] = ""
     state: Literal["Free", "Busy", "Quarantined", "Drained"] = "Free"
     batch: str = ""
     since: datetime | None = None

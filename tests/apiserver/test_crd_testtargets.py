@@ -113,6 +113,10 @@ def test_a_pod_template_is_kept_as_it_is(targets: Resource) -> None:
             ),
         ),
         (
+            {"provider": {"devices": [DEVICE, {**DEVICE, "name": "the-same"}]}},
+            "spec.provider.devices: Invalid value: two devices have the same address: name each phone once",
+        ),
+        (
             {"provider": {"devices": [{**DEVICE, "name": "Pixel 7"}]}},
             (
                 'spec.provider.devices[0].name: Invalid value: "Pixel 7": '
@@ -205,7 +209,8 @@ def test_a_lease_names_the_device_and_who_has_it(targets: Resource) -> None:
     lease = {"name": "pixel", "state": "Busy", "batch": "tb-1", "since": "2026-01-02T03:04:05Z"}
     targets.merge(name, {"status": {"devices": [lease]}}, "/status")
 
-    assert targets.get(name)["status"]["devices"] == [{**lease, "failures": 0, "reason": "", "message": ""}]
+    health = {"address": "", "failures": 0, "reason": "", "message": ""}
+    assert targets.get(name)["status"]["devices"] == [{**lease, **health}]
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import copy
 import itertools
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from qgjob.api import lifecycle
-from qgjob.api.constants import BATCH_LABEL
+from qgjob.api.constants import BATCH_LABEL, DEVICE_REASONS
 from qgjob.api.lifecycle import Result
 from testqueue.core.actions import (
     CancelJob,
@@ -24,6 +25,7 @@ from testqueue.core.actions import (
     ResumeBatch,
     UpdateTarget,
 )
+from testqueue.core.addresses import is_taken
 from testqueue.core.model import (
     DELETED_TOKEN_SECONDS,
     BatchView,
@@ -155,6 +157,10 @@ class Process:
     uid: str
     batch: str
     device: str
+    address: str
+    outcomes: Counter[str] = field(default_factory=Counter)
+    #: Its batch has ended for its device's sake.
+    blames: bool = False
     owns: bool = False
     running: str | None = None
     dies_at: float | None = None
@@ -188,8 +194,9 @@ class Cluster:
         metadata = {"labels": {BATCH_LABEL: batch}}
         status = {"phase": "Running", "containerStatuses": [{"name": "runner", "state": {"running": {}}}]}
         pod = self.api.create("pods", name, {}, metadata=metadata, status=status)
-        device = (self.api.objects["testbatches"][batch]["spec"].get("device") or {}).get("name", "")
-        self.processes.append(Process(name, pod["metadata"]["uid"], batch, device))
+        device = self.api.objects["testbatches"][batch]["spec"].get("device") or {"name": "", "address": ""}
+        uid = pod["metadata"]["uid"]
+        self.processes.append(Process(name, uid, batch, device["name"], device["address"]))
 
     def pods_missing(self) -> list[str]:
         """Batches with a Kubernetes Job that has had no pod yet."""
@@ -211,12 +218,28 @@ class Cluster:
             "testbatches", process.batch, status={"phase": "Running", "installSeconds": 1.0}, version=None
         )
 
-    def fail_install(self, process: Process) -> None:
-        """All that is claimed is charged, then the batch fails."""
-        charged = [job for job in self._claims(process) if job["status"]["phase"] == "Scheduled"]
-        for job in charged:
-            self._finish(job, Result("infrastructure", "install failed"))
-        self._close(process, "Failed", infrastructure=len(charged))
+    def fail_install(self, process: Process, reason: str) -> None:
+        """All that is claimed is charged, then the batch fails; but a trial's device alone is to blame for itself."""
+        spec = self.api.objects["testbatches"][process.batch]["spec"]
+        for job in self._claims(process):
+            if job["status"]["phase"] != "Scheduled":
+                continue
+            if spec.get("trial") and reason in DEVICE_REASONS:
+                changes = lifecycle.give_back(job["status"])
+                self.api.change("testjobs", job["metadata"]["name"], status=changes, version=None)
+            else:
+                self._finish(job, Result("infrastructure", "install failed"))
+                process.outcomes["infrastructure"] += 1
+        self._close(process, "Failed", reason)
+
+    def lose_device(self, process: Process) -> None:
+        """The running test is charged, the others go back."""
+        self.end_test(process, "infrastructure")
+        for job in self._claims(process):
+            if job["status"]["phase"] == "Scheduled":
+                changes = lifecycle.give_back(job["status"])
+                self.api.change("testjobs", job["metadata"]["name"], status=changes, version=None)
+        self._close(process, "Failed", "DeviceLost")
 
     def begin_test(self, process: Process) -> bool:
         """Start the next TestJob, or end the batch where there is none."""
@@ -238,6 +261,7 @@ class Cluster:
         process.running = None
         if job and job["status"]["phase"] == "Running" and job["status"]["pod"] == process.pod:
             self._finish(job, Result(outcome))  # type: ignore[arg-type]
+            process.outcomes[outcome] += 1
 
     def kill(self, process: Process, *, evicted: bool = False) -> None:
         """The containers end, and the kubelet says so."""
@@ -275,12 +299,14 @@ class Cluster:
     def _finish(self, job: Object, result: Result) -> None:
         self.api.change("testjobs", job["metadata"]["name"], status=self.outcome(job, result), version=None)
 
-    def _close(self, process: Process, phase: str, infrastructure: int = 0) -> None:
+    def _close(self, process: Process, phase: str, reason: str = "") -> None:
+        process.blames = reason in DEVICE_REASONS
         status = {
             "phase": phase,
             "open": False,
             "finishTime": self.api.timestamp(),
-            "infrastructure": infrastructure,
+            "reason": reason,
+            **process.outcomes,
         }
         self.api.change("testbatches", process.batch, status=status, version=None)
         self.end_process(process)
@@ -363,14 +389,19 @@ class Operator:
             "slots": action.counts.slots,
             "running": action.counts.running,
             "waiting": action.counts.waiting,
-            "devices": [
-                {"name": lease.name, "state": "Busy" if lease.batch else "Free", "batch": lease.batch}
-                for lease in action.leases
-            ],
+            "devices": [lease.to_object() for lease in action.leases],
         }
         self._patch("testtargets", action.target.name, status, action.target.version)
         for batch in action.batches:
-            self._create(batch)
+            if self._meets_a_rival(batch):
+                self.planner.mark_gone(Key(NAMESPACE, batch.name))
+            else:
+                self._create(batch)
+
+    def _meets_a_rival(self, action: CreateBatch) -> bool:
+        targets = self.cluster.api.objects["testtargets"]
+        rivals = [TargetView.from_object(targets[key.name]) for key in action.rivals if key.name in targets]
+        return action.device is not None and is_taken(action.device.address, rivals, self.planner.holds)
 
     def _create(self, action: CreateBatch) -> None:
         spec: Object = {
@@ -379,6 +410,8 @@ class Operator:
             "priority": action.priority,
             "jobs": [{"name": job.name, "uid": job.uid, "attempt": job.attempt + 1} for job in action.jobs],
         }
+        if action.trial:
+            spec["trial"] = True
         if action.device:
             spec["device"] = {"name": action.device.name, "address": action.device.address}
         self._spend()
@@ -454,12 +487,18 @@ class Operator:
                 changes = self.cluster.outcome(job, result)
             self._patch("testjobs", step.job.name, changes, step.job.version)
         if live.batch and repair.end:
+            attempts = Counter(
+                attempt["outcome"]
+                for job in api.objects["testjobs"].values()
+                for attempt in lifecycle.get(job["status"], "attempts")
+                if attempt["batch"] == name
+            )
             status = {
                 "phase": "Failed",
                 "open": False,
                 "finishTime": api.timestamp(),
-                "infrastructure": sum(step.how == "charge" for step in repair.release),
                 "reason": repair.end[0],
+                **attempts,
             }
             self._patch("testbatches", name, status, live.batch.version)
 

@@ -20,16 +20,17 @@ from testqueue.core.store import Store
 from .simulation import AGEING_SECONDS, VIEWS, Cluster, DiedError, Operator, Process, selected
 
 if TYPE_CHECKING:
+    from testqueue.core.model import TargetView
     from testqueue.core.plan import Pass
 
-TARGETS = ("phones", "emulators", "absent")
+TARGETS = ("phones", "tablets", "emulators", "absent")
 APPS = ("shop-1", "shop-2", "shop-3")
-OUTCOMES = ("passed", "failed", "infrastructure")
+OUTCOMES = ("passed", "failed", "infrastructure", "device")
 PHONES = [{"name": f"phone-{number}", "address": f"10.0.0.{number}:5555"} for number in (1, 2, 3)]
 
 
 class PlannerMachine(RuleBasedStateMachine):
-    """Two targets, one with devices and one without; a third is named by TestJobs but does not exist."""
+    """Two targets with devices, which have a phone in common, and one without; a fourth is named but does not exist."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +38,7 @@ class PlannerMachine(RuleBasedStateMachine):
         self.api = self.cluster.api
         self._batch_numbers = itertools.count(1)
         self._job_numbers = itertools.count(1)
+        self._last_updates: list[UpdateTarget] = []
         self.operator: Operator
 
     def _operator(self) -> Operator:
@@ -46,8 +48,11 @@ class PlannerMachine(RuleBasedStateMachine):
     def targets(self) -> None:
         # Short, so that the backoff does not hide a TestJob that comes back while it still runs.
         retry = {"backoffSeconds": 1, "infrastructureRetries": 3}
-        devices = {"provider": {"devices": PHONES[:2]}, "retry": retry, "batch": {"maxTests": 3}}
-        self.api.create("testtargets", "phones", devices)
+        health = {"failures": 2, "backoffSeconds": 10, "maxBackoffSeconds": 300}
+        devices = {"retry": retry, "batch": {"maxTests": 3}, "health": health}
+        self.api.create("testtargets", "phones", {**devices, "provider": {"devices": PHONES[:2]}})
+        shared = [{"name": "tablet", "address": PHONES[0]["address"]}]
+        self.api.create("testtargets", "tablets", {**devices, "provider": {"devices": shared}})
         slots = {"parallelism": 2, "retry": retry, "batch": {"maxTests": 4, "targetSeconds": 20}}
         self.api.create("testtargets", "emulators", slots)
         self.operator = self._operator()
@@ -90,12 +95,25 @@ class PlannerMachine(RuleBasedStateMachine):
             }
             self.api.change("testjobs", name, spec=edits[edit], version=None)
 
-    @rule(phones=st.sets(st.integers(0, 2), min_size=1), parallelism=st.sampled_from([None, 0, 1, 2]))
-    def change_the_phones(self, phones: set[int], parallelism: int | None) -> None:
-        spec = {
-            "provider": {"devices": [PHONES[index] for index in sorted(phones)]},
-            "parallelism": parallelism,
-        }
+    @rule(
+        phones=st.sets(st.integers(1, 2)),
+        renamed=st.sets(st.integers(0, 2)),
+        drained=st.sets(st.integers(0, 2)),
+        parallelism=st.sampled_from([None, None, 0, 1, 2]),
+    )
+    def change_the_phones(
+        self, phones: set[int], renamed: set[int], drained: set[int], parallelism: int | None
+    ) -> None:
+        """The first one, which the tablets share, is always there, if under another name."""
+        devices = [
+            {
+                "name": PHONES[index]["name"] + ("-new" if index in renamed else ""),
+                "address": PHONES[index]["address"],
+                "drained": index in drained,
+            }
+            for index in sorted({0, *phones})
+        ]
+        spec = {"provider": {"devices": devices}, "parallelism": parallelism}
         self.api.change("testtargets", "phones", spec=spec, version=None)
 
     # The operator
@@ -182,10 +200,12 @@ class PlannerMachine(RuleBasedStateMachine):
     def delete_a_batch(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(sorted(self.api.objects["testbatches"])))
         self.api.delete("testbatches", name)
-        for process in self.cluster.alive():
-            if process.batch == name and process.dies_at is None:
-                # It notices at its next look; its pod is collected with the batch.
-                self.api.delete("pods", process.pod)
+        for process in self.cluster.processes:
+            if process.batch != name or process.pod not in self.api.objects["pods"]:
+                continue
+            # Its pod is collected with the batch; a runner that still runs notices at its next look.
+            self.api.delete("pods", process.pod)
+            if process.dies_at is None:
                 process.dies_at = self.api.now + 20
 
     @rule(seconds=st.sampled_from([1, 1, 4, 4, 20, 61, 61, 400]))
@@ -201,8 +221,21 @@ class PlannerMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_device_is_used_by_two_runners(self) -> None:
-        users = Counter(each.device for each in self.cluster.alive() if each.device and each.owns)
+        users = Counter(each.address for each in self.cluster.alive() if each.address and each.owns)
         assert max(users.values(), default=0) <= 1, users
+
+    @invariant()
+    def a_device_has_failed_no_more_often_than_batches_ended_badly_on_it(self) -> None:
+        """Whoever leads, and whatever was planned again: each batch counts once."""
+        for target in self.api.objects["testtargets"].values():
+            for device in target["status"].get("devices", ()):
+                ended = [
+                    each
+                    for each in self.cluster.processes
+                    if each.device == device["name"]
+                    and (each.blames or not (each.outcomes["passed"] or each.outcomes["failed"]))
+                ]
+                assert device["failures"] <= len(ended), (device, ended)
 
     @invariant()
     def the_store_never_goes_back(self) -> None:
@@ -241,13 +274,14 @@ class PlannerMachine(RuleBasedStateMachine):
     def _checked_plan(self) -> Pass:
         """A pass, with what must hold of it however old the cache is."""
         planned = self.operator.plan()
-        created = [
-            batch for each in planned.actions if isinstance(each, UpdateTarget) for batch in each.batches
-        ]
+        self._last_updates = [each for each in planned.actions if isinstance(each, UpdateTarget)]
+        created = [batch for each in self._last_updates for batch in each.batches]
         assert not any(isinstance(each, CreateBatch) for each in planned.actions)
         self._only_what_may_run_now(created)
         self._no_testjob_in_two_batches(created)
         self._no_device_leased_twice(planned)
+        self._no_address_given_away_twice(created)
+        self._quarantine_and_drain_are_kept(created)
         self._never_more_batches_than_slots(created)
         self._the_most_urgent_of_a_group_go_first(created)
         return planned
@@ -277,6 +311,25 @@ class PlannerMachine(RuleBasedStateMachine):
             assert max(batches.values(), default=0) <= 1
             for batch in self.operator.store.live_batches(action.target.key):
                 assert not any(each.device and each.device.name == batch.device for each in action.batches)
+
+    def _no_address_given_away_twice(self, created: list[CreateBatch]) -> None:
+        users = Counter(batch.device.address for batch in created if batch.device)
+        users.update(batch.address for batch in self.operator.store.all_live_batches() if batch.address)
+        assert max(users.values(), default=0) <= 1, users
+
+    def _quarantine_and_drain_are_kept(self, created: list[CreateBatch]) -> None:
+        for batch in created:
+            if batch.device is None:
+                assert not batch.trial
+                continue
+            assert not batch.device.drained
+            update = next(each for each in self._last_updates if batch in each.batches)
+            lease = next(each for each in update.leases if each.name == batch.device.name)
+            assert batch.trial == lease.on_probation
+            assert lease.tried_from <= self.api.now
+            if batch.trial:
+                assert len(batch.jobs) == 1
+                assert lease.failures >= 2
 
     def _never_more_batches_than_slots(self, created: list[CreateBatch]) -> None:
         for target in self.operator.store.targets:
@@ -320,13 +373,7 @@ class PlannerMachine(RuleBasedStateMachine):
                 if batch not in self.api.objects["testbatches"] and not self._known_gone(batch)
             }
             running = len({*(batch.name for batch in live), *orphans}) + len(batches)
-            held = {batch.device for batch in live} | {name for name, by in leased.items() if by in orphans}
-            held |= {batch.device.name for batch in batches if batch.device}
-            free = (
-                target.slots - running
-                if not target.has_devices
-                else len(target.devices) - len({device.name for device in target.devices} & held)
-            )
+            free = len(self._usable(target, updates)) if target.has_devices else target.slots - running
             if target.has_devices and target.parallelism is not None:
                 free = min(free, target.parallelism - running)
             if free <= 0:
@@ -338,6 +385,21 @@ class PlannerMachine(RuleBasedStateMachine):
                 mention = (name, obj["metadata"]["uid"], lifecycle.get(status, "attempt") + 1)
                 if lifecycle.is_due(status, self.api.moment()) and mention not in named and name not in taken:
                     assert self._backs_off(obj["spec"]["appVersionId"], target.name, now), name
+
+    def _usable(self, target: TargetView, updates: dict[str, UpdateTarget]) -> list[str]:
+        """The devices that nothing keeps from a batch once the updates are written."""
+        leases = {
+            each.name: updates[each.name].leases if each.name in updates else each.leases
+            for each in self.operator.store.targets
+        }
+        used = {lease.address for each in leases.values() for lease in each if lease.batch}
+        used |= {batch.address for batch in self.operator.store.all_live_batches()}
+        quarantined = {lease.name for lease in leases[target.name] if lease.tried_from > self.api.now}
+        return [
+            device.name
+            for device in target.devices
+            if not device.drained and device.address not in used and device.name not in quarantined
+        ]
 
     def _known_gone(self, batch: str) -> bool:
         return any(key.name == batch for key in self.operator.planner._gone)
@@ -364,10 +426,13 @@ class PlannerMachine(RuleBasedStateMachine):
 
     def _one_step(self, process: Process, outcome: str) -> None:
         if self.api.objects["testbatches"][process.batch]["status"]["phase"] == "Installing":
-            if outcome == "infrastructure":
-                self.cluster.fail_install(process)
+            if outcome in {"infrastructure", "device"}:
+                reason = "InstallFailed" if outcome == "infrastructure" else "DeviceOffline"
+                self.cluster.fail_install(process, reason)
             else:
                 self.cluster.install(process)
+        elif process.running and outcome == "device":
+            self.cluster.lose_device(process)
         elif process.running:
             self.cluster.end_test(process, outcome)
         else:

@@ -26,6 +26,10 @@ class CreateBatch:
     app_version_id: str
     device: DeviceView | None
     jobs: tuple[JobView, ...]
+    #: Its device is on probation after a quarantine.
+    trial: bool = False
+    #: Other targets that name its device's address: none of them may have leased it by now.
+    rivals: tuple[Key, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -40,7 +44,7 @@ class CreateBatch:
 
 @dataclass(frozen=True, slots=True)
 class UpdateTarget:
-    """Write the target's device leases and counts in one patch, then create the batches that hold the leases.
+    """Write the target's devices and counts in one patch, then create the batches that hold the leases.
 
     The patch holds only for the target's version: where it fails, none of `batches` is created.
     """

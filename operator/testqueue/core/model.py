@@ -7,28 +7,22 @@ changes a TestJob reads it anew, so a JobView carries no list of attempts (there
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from qgjob.api import lifecycle
-from qgjob.api.constants import BATCH_LABEL, LOCAL_POD_PREFIX
+from qgjob.api.constants import BATCH_LABEL, DEVICE_REASONS, LOCAL_POD_PREFIX
+from qgjob.api.gitops import is_gitops
 from qgjob.api.lifecycle import RetryPolicy
 
 Object = dict[str, Any]
+DeviceState = Literal["Free", "Busy", "Quarantined", "Drained"]
+DEVICE_STATES: Final[tuple[DeviceState, ...]] = get_args(DeviceState)
 
 #: Phases in which a batch is over; its slot and its device are free.
 BATCH_OVER: Final = frozenset({"Completed", "Failed", "Yielded"})
 
 #: The API server accepts a deleted pod's token for 60 s, and caches an answer for 10 s.
 DELETED_TOKEN_SECONDS: Final = 70.0
-
-#: What Argo CD and Flux put on objects that they manage: deleting those would only have them created, and run, again.
-_GITOPS_ANNOTATIONS: Final = ("argocd.argoproj.io/tracking-id",)
-_GITOPS_LABELS: Final = (
-    "argocd.argoproj.io/instance",
-    "app.kubernetes.io/instance",
-    "kustomize.toolkit.fluxcd.io/name",
-    "helm.toolkit.fluxcd.io/name",
-)
 
 
 class Key(NamedTuple):
@@ -145,6 +139,9 @@ class BatchView:
     app_version_id: str
     target: str
     device: str
+    #: host:port that its runner was told, whatever the target says by now.
+    address: str
+    trial: bool
     fence_seconds: float | None
     entries: tuple[Entry, ...]
     created: float
@@ -185,7 +182,7 @@ class BatchView:
     @property
     def device_failed(self) -> bool:
         """Whether it ended in a way that its device may be to blame for."""
-        return self.phase == "Failed" and (self.reason == "DeviceLost" or not self.tests_run)
+        return self.phase == "Failed" and (self.reason in DEVICE_REASONS or not self.tests_run)
 
     @property
     def tests_run(self) -> bool:
@@ -204,6 +201,8 @@ class BatchView:
             app_version_id=spec["appVersionId"],
             target=spec["target"],
             device=(spec.get("device") or {}).get("name", ""),
+            address=(spec.get("device") or {}).get("address", ""),
+            trial=spec.get("trial", False),
             fence_seconds=spec.get("fenceSeconds"),
             entries=tuple(Entry(job["name"], job["uid"], job["attempt"]) for job in spec["jobs"]),
             created=_seconds(meta["creationTimestamp"]) or 0.0,
@@ -231,14 +230,72 @@ class DeviceView(NamedTuple):
 
     name: str
     address: str
+    drained: bool = False
 
 
 class DeviceLease(NamedTuple):
-    """A device in a target's status; a free one has no batch."""
+    """A device in a target's status: which batch has it, and what is known of its health.
+
+    One that is quarantined has `until`, and keeps it while a batch tries whether it is well again.
+    """
 
     name: str
-    batch: str
-    since: str | None
+    batch: str = ""
+    since: str | None = None
+    address: str = ""
+    state: DeviceState = "Free"
+    failures: int = 0
+    until: str | None = None
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def on_probation(self) -> bool:
+        """Whether it was quarantined, and no batch has gone well on it since."""
+        return self.until is not None
+
+    @property
+    def tried_from(self) -> float:
+        """When a quarantined one may be tried again, in seconds since the epoch."""
+        return _seconds(self.until) or 0.0
+
+    @classmethod
+    def from_object(cls, obj: Object) -> DeviceLease:
+        """The view of an entry of a target's status.devices."""
+        return cls(
+            name=obj["name"],
+            batch=obj.get("batch") or "",
+            since=obj.get("since"),
+            address=obj.get("address") or "",
+            state=obj.get("state") or "Free",
+            failures=obj.get("failures", 0),
+            until=obj.get("until"),
+            reason=obj.get("reason") or "",
+            message=obj.get("message") or "",
+        )
+
+    def to_object(self) -> Object:
+        """The entry of status.devices; what does not apply is left out."""
+        return {field: value for field, value in self._asdict().items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPolicy:
+    """When a device is quarantined, and for how long. Times in seconds; the defaults are TestTarget.spec.health's."""
+
+    failures: int = 2
+    backoff_seconds: float = 60
+    max_backoff_seconds: float = 3600
+
+    @classmethod
+    def from_target_spec(cls, spec: Object) -> HealthPolicy:
+        """Read it from a TestTarget's spec as the API server returns it."""
+        health = spec.get("health") or {}
+        return cls(
+            failures=health.get("failures", 2),
+            backoff_seconds=health.get("backoffSeconds", 60),
+            max_backoff_seconds=health.get("maxBackoffSeconds", 3600),
+        )
 
 
 class TargetCounts(NamedTuple):
@@ -264,6 +321,7 @@ class TargetView:
     max_tests: int
     target_seconds: float
     retry: RetryPolicy
+    health: HealthPolicy
     start_seconds: float
     batch_seconds: float
     fence_seconds: float
@@ -296,19 +354,20 @@ class TargetView:
             uid=meta["uid"],
             version=int(meta["resourceVersion"]),
             driver=(spec.get("driver") or {}).get("name", "appwright"),
-            devices=tuple(DeviceView(device["name"], device["address"]) for device in devices or ()),
+            devices=tuple(
+                DeviceView(device["name"], device["address"], device.get("drained", False))
+                for device in devices or ()
+            ),
             has_devices=devices is not None,
             parallelism=spec.get("parallelism"),
             max_tests=batch.get("maxTests", 50),
             target_seconds=batch.get("targetSeconds", 120),
             retry=RetryPolicy.from_target_spec(spec),
+            health=HealthPolicy.from_target_spec(spec),
             start_seconds=timeouts.get("startSeconds", 300),
             batch_seconds=timeouts.get("installSeconds", 300) + timeouts.get("batchSeconds", 7200),
             fence_seconds=timeouts.get("fenceSeconds", 60),
-            leases=tuple(
-                DeviceLease(device["name"], device.get("batch") or "", device.get("since"))
-                for device in status.get("devices") or ()
-            ),
+            leases=tuple(DeviceLease.from_object(device) for device in status.get("devices") or ()),
             counts=TargetCounts(status.get("slots", 0), status.get("running", 0), status.get("waiting", 0)),
             spec=spec,
         )
@@ -403,14 +462,6 @@ class KubeJobView:
             ended=bool(ends),
             message=" ".join(filter(None, (each.get("message") for each in ends))),
         )
-
-
-def is_gitops(metadata: Object) -> bool:
-    """Whether Argo CD or Flux manages an object with these metadata."""
-    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    return any(each in annotations for each in _GITOPS_ANNOTATIONS) or any(
-        each in labels for each in _GITOPS_LABELS
-    )
 
 
 def _seconds(text: str | None) -> float | None:

@@ -11,11 +11,9 @@ from __future__ import annotations
 import heapq
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from qgjob.api import lifecycle
-from qgjob.api.lifecycle import timestamp
 from testqueue.core.actions import (
     Action,
     CancelJob,
@@ -26,15 +24,17 @@ from testqueue.core.actions import (
     ResumeBatch,
     UpdateTarget,
 )
+from testqueue.core.addresses import Addresses
 from testqueue.core.batching import last_rider, share
 from testqueue.core.estimates import Estimates
-from testqueue.core.model import DeviceLease, DeviceView, Group, Key, TargetCounts
+from testqueue.core.model import Group, Key, TargetCounts
 from testqueue.core.nominate import RECHECK_SECONDS, SETTLE_SECONDS, is_unfinished, oddity
+from testqueue.core.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testqueue.core.model import TargetView
+    from testqueue.core.model import DeviceView, TargetView
     from testqueue.core.store import Store
 
 #: A target's counts alone are written at most so often: API writes are what to save.
@@ -48,6 +48,15 @@ class Pass:
 
     actions: tuple[Action, ...]
     look_again: float
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where a batch may begin: on a device, or, where the target has none, in a slot."""
+
+    device: DeviceView | None = None
+    rivals: tuple[Key, ...] = ()
+    trial: bool = False
 
 
 class Planner:
@@ -70,6 +79,11 @@ class Planner:
         """A live look has shown that the batch does not exist and nothing of it can run: its device is free."""
         self._gone.add(batch)
 
+    def holds(self, batch: Key) -> bool:
+        """Whether a batch may still use the device that was leased to it. One that is over does not."""
+        known = self._store.batches.get(batch)
+        return not known.over if known else batch not in self._gone
+
     def plan(self, now: float) -> Pass:
         """What to do now."""
         store = self._store
@@ -77,8 +91,9 @@ class Planner:
         actions: list[Action] = [CancelJob(job) if job.cancel else ReplayJob(job) for job in store.urgent()]
         actions += self._repairs(now)
         wake = [store.next_due or math.inf, now + RECHECK_SECONDS]
+        addresses = Addresses(store, self.holds)
         for target in store.targets:
-            action, again = self._serve(target, now)
+            action, again = self._serve(target, addresses, now)
             if action is not None:
                 actions.append(action)
             wake.append(again)
@@ -120,26 +135,28 @@ class Planner:
             found.append(CheckBatch(key, why) if why or known is None else ResumeBatch(known))
         return found
 
-    def _serve(self, target: TargetView, now: float) -> tuple[Action | None, float]:
+    def _serve(self, target: TargetView, addresses: Addresses, now: float) -> tuple[Action | None, float]:
         """The target's one action, if any, and when to look again."""
         store = self._store
         live = store.live_batches(target.key)
-        held = self._held(target)
-        free = self._by_trust([device for device in target.devices if device.name not in held], target)
+        pool = Pool(target, store, addresses, self.holds, now) if target.has_devices else None
         # A device that a batch holds which is gone from view counts as one that runs.
-        running = len({*(batch.name for batch in live), *held.values()})
-        slots = len(free) if target.has_devices else target.slots - running
-        if target.has_devices and target.parallelism is not None:
-            slots = min(slots, target.parallelism - running)
-        batches, again = self._batches(target, slots, free, now)
-        held |= {batch.device.name: batch.name for batch in batches if batch.device}
-        leases = self._leases(target, held, now)
+        held = pool.held.values() if pool else ()
+        running = len({*(batch.name for batch in live), *held})
+        openings = self._openings(target, pool, running, addresses)
+        batches, again = self._batches(target, openings, now)
+        for batch in batches:
+            if pool and batch.device:
+                pool.lease(batch.device, batch.name)
+        leases = pool.leases() if pool else ()
         claimed = sum(len(batch.jobs) for batch in batches)
         counts = TargetCounts(
-            slots=target.slots,
+            slots=pool.slots if pool else target.slots,
             running=running + len(batches),
             waiting=max(store.waiting_at(target.key) - claimed, 0),
         )
+        if pool:
+            again = min(again, pool.next_trial)
         if not batches and leases == target.leases:
             if counts == target.counts:
                 return None, again
@@ -149,54 +166,29 @@ class Planner:
         self._reported[target.key] = now
         return UpdateTarget(target, leases, counts, tuple(batches)), again
 
-    def _by_trust(self, free: list[DeviceView], target: TargetView) -> list[DeviceView]:
-        """The free devices, those last whose last batch failed on them: a dead phone is always the first to be free.
-
-        The one that failed longest ago is the first of these to be tried again; else they stay in the spec's order.
-        """
-        failed = {device: self._store.last_failure_on(target.key, device.name) for device in free}
-        return sorted(free, key=lambda device: failed[device] or -math.inf)
-
-    def _held(self, target: TargetView) -> dict[str, str]:
-        """The devices that a batch has, and which. A batch that is over has none."""
-        held = {}
-        for lease in target.leases:
-            if not lease.batch:
-                continue
-            key = Key(target.namespace, lease.batch)
-            batch = self._store.batches.get(key)
-            if batch.over if batch else key in self._gone:
-                continue
-            held[lease.name] = lease.batch
-        # A batch that is live has its device, even where someone has edited the target's status.
-        for batch in self._store.live_batches(target.key):
-            if batch.device:
-                held[batch.device] = batch.name
-        return held
-
-    def _leases(self, target: TargetView, held: dict[str, str], now: float) -> tuple[DeviceLease, ...]:
-        """The devices' leases as they should read: the spec's devices, then those that were removed while busy."""
-        before = {lease.name: lease for lease in target.leases}
-        names = [device.name for device in target.devices]
-        names += [name for name in held if name not in names]
-        leases = []
-        for name in names:
-            batch = held.get(name, "")
-            old = before.get(name)
-            if old is not None and old.batch == batch:
-                leases.append(old)
-            else:
-                leases.append(DeviceLease(name, batch, _time(now) if batch else None))
-        return tuple(leases)
+    def _openings(
+        self, target: TargetView, pool: Pool | None, running: int, addresses: Addresses
+    ) -> list[Opening]:
+        """Where batches may begin now: on healthy devices first, then on those that are on probation."""
+        if pool is None:
+            return [Opening()] * max(target.slots - running, 0)
+        openings = [
+            *(Opening(device, addresses.rivals(target.key, device)) for device in pool.healthy),
+            *(Opening(device, addresses.rivals(target.key, device), trial=True) for device in pool.on_trial),
+        ]
+        if target.parallelism is None:
+            return openings
+        return openings[: max(target.parallelism - running, 0)]
 
     def _batches(
-        self, target: TargetView, slots: int, free: list[DeviceView], now: float
+        self, target: TargetView, openings: list[Opening], now: float
     ) -> tuple[list[CreateBatch], float]:
         store = self._store
         again = math.inf
         batches: list[CreateBatch] = []
-        if slots <= 0:
+        if not openings:
             return batches, again
+        ordinary = sum(not opening.trial for opening in openings)
         # Each group's first TestJob that no batch of this pass has yet: its score, and its place in the line.
         heads: list[tuple[float, Group, int]] = []
         for group, line in store.groups(target.key):
@@ -206,15 +198,19 @@ class Planner:
             else:
                 heads.append((line.score(0), group, 0))
         heapq.heapify(heads)
-        while len(batches) < slots and heads:
+        for index, opening in enumerate(openings):
+            if not heads:
+                break
             _, group, place = heapq.heappop(heads)
+            # A device on probation gets one TestJob, and none that a healthy one could have had.
+            slots = max(ordinary - index, 1)
             riders = store.line(
                 group,
                 start=place,
-                most=target.max_tests * (slots - len(batches)),
+                most=1 if opening.trial else target.max_tests * slots,
                 up_to=last_rider(heads[0][0] if heads else None, store.ageing_seconds),
             )
-            jobs = share(riders, target, slots - len(batches), self.estimates)
+            jobs = share(riders, target, slots, self.estimates)
             place += len(jobs)
             line = store.waiting_line(group)
             if place < len(line):
@@ -224,8 +220,10 @@ class Planner:
                     target=target,
                     name=self._new_name(),
                     app_version_id=group.app_version_id,
-                    device=free[len(batches)] if target.has_devices else None,
+                    device=opening.device,
                     jobs=tuple(jobs),
+                    trial=opening.trial,
+                    rivals=opening.rivals,
                 )
             )
         return batches, again
@@ -295,7 +293,3 @@ class Planner:
             for job in batch.jobs
         }
         return [ExplainJob(job, "", "") for job in misled if job.key not in claimed]
-
-
-def _time(now: float) -> str:
-    return timestamp(datetime.fromtimestamp(now, UTC))

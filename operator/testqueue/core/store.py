@@ -10,10 +10,11 @@ from __future__ import annotations
 import heapq
 import math
 from bisect import bisect_left, bisect_right, insort
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from qgjob.api import lifecycle
+from testqueue.core.health import Elsewhere
 from testqueue.core.model import BatchView, Entry, Group, JobView, Key, KubeJobView, PodView, TargetView
 from testqueue.core.order import score
 
@@ -240,6 +241,27 @@ class Store:
         if last is None or not last.device_failed:
             return None
         return last.finished or last.created
+
+    def elsewhere(self, batch: BatchView) -> Elsewhere:
+        """How far the batch's app version came on other devices of its target, as far as that is still known."""
+        keys = self._ended.get(batch.group, set()) | self._live.get(Key(batch.namespace, batch.target), set())
+        others = [
+            other
+            for key in keys
+            if (other := self.batches.get(key))
+            and other.group == batch.group
+            and other.device not in {"", batch.device}
+        ]
+        return Elsewhere(
+            installed=any(other.tests_run for other in others),
+            tested=any(other.passed or other.failed for other in others),
+        )
+
+    def device_states(self) -> Counter[tuple[str, str, str]]:
+        """How many devices there are, by (namespace, target, state)."""
+        return Counter(
+            (target.namespace, target.name, lease.state) for target in self.targets for lease in target.leases
+        )
 
     def last_ended_batch(self, group: Group) -> BatchView | None:
         """The batch of a group that was over last, if there is one and it was not deleted yet."""

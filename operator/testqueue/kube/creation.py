@@ -182,6 +182,8 @@ def _manifest(action: CreateBatch) -> Object:
         "fenceSeconds": int(action.target.fence_seconds),
         "jobs": [{"name": job.name, "uid": job.uid, "attempt": job.attempt + 1} for job in action.jobs],
     }
+    if action.trial:
+        spec["trial"] = True
     if action.device is not None:
         spec["device"] = {"name": action.device.name, "address": action.device.address}
     return {

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from qgjob.api import lifecycle
 from qgjob.api.constants import RUNNER_ACCOUNT, RUNNER_CLUSTER_ROLE, TEST_TARGETS
+from testqueue.core.health import NO_HEALTHY_DEVICE, unfit_pool
+from testqueue.core.model import TargetView
 from testqueue.kube.errors import ApiError, Unreachable
 from testqueue.kube.paths import collection, item
 from testqueue.logs import about
@@ -47,7 +49,8 @@ class Provisioning:
             logger.warning("setting up: %s", error, extra=about(namespace=namespace, target=meta["name"]))
             condition = _condition(False, "SetupFailed", str(error))
         else:
-            condition = _condition(True, "Ready", "")
+            unfit = unfit_pool(TargetView.from_object(target))
+            condition = _condition(not unfit, NO_HEALTHY_DEVICE if unfit else "Ready", unfit)
         await self._write(target, condition)
 
     async def set_up(self, namespace: str, *, again: bool = False) -> None:

@@ -18,7 +18,8 @@ from testqueue.core.actions import (
     ResumeBatch,
     UpdateTarget,
 )
-from testqueue.core.model import DeviceLease, JobView, Key
+from testqueue.core.addresses import is_taken
+from testqueue.core.model import JobView, Key
 from testqueue.kube.aside import Aside
 from testqueue.kube.errors import ApiError, NotLeaderError, Unreachable
 from testqueue.logs import about
@@ -26,6 +27,7 @@ from testqueue.logs import about
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
+    from testqueue.core.plan import Planner
     from testqueue.kube.creation import BatchCreation
     from testqueue.kube.objects import Objects
     from testqueue.kube.repair import Repairs
@@ -46,6 +48,7 @@ class Writer:
         objects: Objects,
         creation: BatchCreation,
         repairs: Repairs,
+        planner: Planner,
         *,
         metrics: Metrics,
         clock: Callable[[], float],
@@ -55,6 +58,7 @@ class Writer:
         self._objects = objects
         self._creation = creation
         self._repairs = repairs
+        self._planner = planner
         self._metrics = metrics
         self._clock = clock
         self._wake = wake
@@ -135,7 +139,7 @@ class Writer:
             "slots": action.counts.slots,
             "running": action.counts.running,
             "waiting": action.counts.waiting,
-            "devices": [_device_status(lease) for lease in action.leases],
+            "devices": [lease.to_object() for lease in action.leases],
         }
         if target.has_devices or not action.batches:
             try:
@@ -153,12 +157,24 @@ class Writer:
 
     async def _create(self, action: CreateBatch) -> None:
         context = about(namespace=action.namespace, batch=action.name, target=action.target.name)
+        if await self._meets_a_rival(action):
+            logger.info("another target has leased the same address a moment ago", extra=context)
+            self._planner.mark_gone(Key(action.namespace, action.name))
+            self._wake()
+            return
         won = await self._creation.create(action)
         now = self._clock()
         labels = {"namespace": action.namespace, "target": action.target.name}
         for job in won:
             self._metrics.waiting_seconds.labels(**labels).observe(max(now - max(job.queued, job.due), 0.0))
         logger.info("batch of %d TestJobs of app version %s", len(won), action.app_version_id, extra=context)
+
+    async def _meets_a_rival(self, action: CreateBatch) -> bool:
+        """Whether the device's address is leased by another target, too, whose lease no cache has shown."""
+        if action.device is None or not action.rivals:
+            return False
+        rivals = await asyncio.gather(*(self._objects.target(key) for key in action.rivals))
+        return is_taken(action.device.address, filter(None, rivals), self._planner.holds)
 
     async def _change_live(
         self, job: JobView, change: Callable[[dict[str, Any], dict[str, Any]], lifecycle.Changes]
@@ -187,9 +203,3 @@ def _subject(action: Action) -> Hashable:
             return "job", job.uid
         case _:
             raise TypeError(f"{type(action).__name__} belongs to a pass")
-
-
-def _device_status(lease: DeviceLease) -> dict[str, Any]:
-    if not lease.batch:
-        return {"name": lease.name, "state": "Free", "batch": ""}
-    return {"name": lease.name, "state": "Busy", "batch": lease.batch, "since": lease.since}

@@ -78,6 +78,8 @@ def repair(
         app_version_id="1",
         target="target",
         device="device",
+        address="address",
+        trial=False,
         fence_seconds=60,
         entries=tuple(Entry(_name("job", job), "", attempt) for job, attempt in batch.entries),
         created=since,

@@ -68,6 +68,7 @@ def batch(
     app: str = "shop-1",
     target: str = "phones",
     device: str = "",
+    address: str = "",
     created: float = 0,
     version: int | None = None,
     **status: Any,
@@ -80,7 +81,7 @@ def batch(
         "jobs": [{"name": each.name, "uid": each.uid, "attempt": each.attempt + 1} for each in jobs],
     }
     if device:
-        spec["device"] = {"name": device, "address": f"{device}:5555"}
+        spec["device"] = {"name": device, "address": address or f"{device}:5555"}
     return BatchView.from_object(
         {"metadata": metadata(name, version, created), "spec": spec, "status": status}
     )

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from testqueue.core.model import Key, RetryPolicy, is_gitops
+from qgjob.api.gitops import is_gitops
+from testqueue.core.model import Key, RetryPolicy
 
 from .objects import NOW, at, batch, ended_pod, job, kube_job, pod, target
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testqueue.core.model import BatchView, DeviceLease, Key
+from testqueue.core.model import BatchView, Key
 
 from .objects import NAMESPACE, at, batch, job, target
 from .planning import Scene
@@ -30,7 +30,8 @@ def test_a_batch_knows_its_devices_address() -> None:
 def test_a_lease_says_since_when() -> None:
     (update,) = Scene(target(devices=("x",)), job("a")).updates(now=10)
 
-    assert update.leases == (DeviceLease("x", "tb-new-1", at(10)),)
+    (lease,) = update.leases
+    assert (lease.state, lease.batch, lease.since) == ("Busy", "tb-new-1", at(10))
 
 
 def test_a_busy_device_is_left_alone() -> None:
@@ -113,7 +114,8 @@ def test_a_new_device_is_shown_before_anything_runs() -> None:
 
 
 def test_an_unchanged_device_is_not_written_again() -> None:
-    status = {"slots": 1, "running": 0, "waiting": 0, "devices": [{"name": "x", "batch": ""}]}
+    device = {"name": "x", "address": "x:5555", "state": "Free", "batch": ""}
+    status = {"slots": 1, "running": 0, "waiting": 0, "devices": [device]}
 
     assert Scene(target(devices=("x",), status=status)).updates() == []
 

@@ -9,7 +9,7 @@ import pytest
 
 from qgjob.api.constants import API_VERSION
 from testqueue.core.actions import CreateBatch, ExplainJob, UpdateTarget
-from testqueue.core.model import JobView, TargetView
+from testqueue.core.model import JobView, Key, TargetView
 from testqueue.core.plan import Planner
 from testqueue.core.store import Store
 from testqueue.kube.creation import BatchCreation
@@ -58,7 +58,7 @@ def writer(session: ApiSession, clock: Clock) -> Writer:
 
     creation = BatchCreation(objects, store, Images("r", "a"), set_up=nothing, on_gone=planner.mark_gone)
     repairs = Repairs(objects, store, planner, clock)
-    return Writer(objects, creation, repairs, metrics=Metrics(), clock=clock, wake=lambda: None)
+    return Writer(objects, creation, repairs, planner, metrics=Metrics(), clock=clock, wake=lambda: None)
 
 
 async def test_a_batch_does_not_wait_for_an_explanation_that_hangs(
@@ -131,6 +131,20 @@ async def test_a_batch_that_someone_else_went_on_with_is_not_deleted(
     assert server.count("DELETE", f"{BATCHES}/tb-1") == 0
 
 
+@pytest.mark.parametrize(("leased", "created"), [("tb-other", 0), ("", 1)])
+async def test_a_phone_that_another_target_has_leased_meanwhile_gets_no_batch(
+    server: ScriptedServer, writer: Writer, leased: str, created: int
+) -> None:
+    """Two operators that lead at once write to two targets, so no precondition stops the second one."""
+    accept_batch(server)
+    server.on("PATCH", f"{CI}/testtargets/phones/status", says(raw_target("phones", "x", "tb-1")))
+    server.on("GET", f"{CI}/testtargets/tablets", says(raw_target("tablets", "y", leased)))
+
+    await writer.run([update_with_a_shared_phone()])
+
+    assert server.count("POST", BATCHES) == created
+
+
 def accept_batch(server: ScriptedServer) -> None:
     server.on("POST", BATCHES, says(batch()))
     server.on(
@@ -156,6 +170,28 @@ def update() -> UpdateTarget:
     )
     creation = CreateBatch(target=target, name="tb-1", app_version_id="v", device=None, jobs=(job("a"),))
     return UpdateTarget(target, (), target.counts, (creation,))
+
+
+def raw_target(name: str, device: str, leased: str = "") -> dict[str, Any]:
+    phone = {"name": device, "address": "10.0.0.7:5555"}
+    return {
+        "metadata": meta(name, f"uid-{name}"),
+        "spec": {"provider": {"devices": [phone]}, "driver": {"name": "command"}},
+        "status": {"devices": [{**phone, "batch": leased}]},
+    }
+
+
+def update_with_a_shared_phone() -> UpdateTarget:
+    target = TargetView.from_object(raw_target("phones", "x"))
+    creation = CreateBatch(
+        target=target,
+        name="tb-1",
+        app_version_id="v",
+        device=target.devices[0],
+        jobs=(job("a"),),
+        rivals=(Key("ci", "tablets"),),
+    )
+    return UpdateTarget(target, target.leases, target.counts, (creation,))
 
 
 def job(name: str) -> JobView:
