@@ -16,7 +16,7 @@ demo: ## show it working: real AppWright tests on a real cluster with simulated 
 	@hack/demo
 
 .PHONY: test
-test: venv ## every layer of tests
+test: venv ## every layer of tests (some 20 minutes)
 	@hack/test
 
 .PHONY: test-unit test-stateful test-apiserver test-e2e

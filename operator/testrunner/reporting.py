@@ -136,7 +136,9 @@ class Reporter:
 
     def charge(self, entry: BatchJob, job: Job, result: Result, when_done: Callable[[], None]) -> None:
         """Write what a claimed TestJob came to that was never started."""
-        self._settle(entry, job, {Standing.READY}, self._finish(result), when_done)
+        self._settle(
+            entry, job, {Standing.READY}, self._finish(replace(result, pod=self._pod.name)), when_done
+        )
 
     def cancel(self, entry: BatchJob, job: Job) -> None:
         """Write that it was cancelled, started or not."""

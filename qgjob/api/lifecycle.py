@@ -117,6 +117,8 @@ class Result:
     device: str = ""
     final_reason: str = ""
     reason: str = ""
+    #: The pod where a batch ended before the test was started (a running one's pod is in its status).
+    pod: str = ""
     #: URLs: the folder of its artifacts, its session in a device cloud, that session's video.
     artifacts: str = ""
     session: str = ""
@@ -341,7 +343,7 @@ def _attempts(status: Status, result: Result, now: datetime) -> list[dict[str, A
     entry = {
         "number": get(status, "attempt"),
         "batch": get(status, "batch"),
-        "pod": get(status, "pod"),
+        "pod": get(status, "pod") or result.pod,
         "device": result.device,
         "startTime": started,
         "finishTime": timestamp(now),

@@ -39,7 +39,9 @@ def _jobs(document: Any, where: str) -> Iterator[Object]:
             yield from _jobs(item, where)
         return
     if kind != "TestJob" or document.get("apiVersion") != API_VERSION:
-        what = f"{document.get('apiVersion')} {kind}"
+        what = (
+            " ".join(str(document[key]) for key in ("apiVersion", "kind") if key in document) or "a document"
+        )
         raise ValueError(
             f"{where}: {what} is no {API_VERSION} TestJob: `kubectl apply -f` takes other resources"
         )

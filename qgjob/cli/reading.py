@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -35,6 +36,20 @@ class Run:
     attempt: int
     pod: str
     running: bool
+    #: Its batch may have ended before the test began: then the pod's whole log tells why.
+    started: bool = True
+
+
+#: What a test prints may hold anything: of escape sequences only colours reach the terminal.
+_COLOUR: Final = r"\x1b\[[0-9;]*m"
+_CONTROL: Final = re.compile(
+    rf"({_COLOUR})|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-?]*[ -/]*[@-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+
+def printable(line: str) -> str:
+    """The line without what would move the cursor, change the title, or end the line early."""
+    return _CONTROL.sub(lambda found: found[1] or "", line)
 
 
 def choose(job: Object, attempt: int | None) -> Run | None:
@@ -44,12 +59,17 @@ def choose(job: Object, attempt: int | None) -> Run | None:
         CliError: the number is none of an attempt that the status still holds.
     """
     runs = {
-        entry["number"]: Run(entry["number"], entry.get("pod", ""), running=False)
+        entry["number"]: Run(
+            entry["number"], entry.get("pod", ""), running=False, started="startTime" in entry
+        )
         for entry in views.field(job, "attempts")
     }
     newest = views.field(job, "attempt")
     if views.phase(job) == lifecycle.RUNNING:
         runs[newest] = Run(newest, views.field(job, "pod"), running=True)
+    elif views.phase(job) == lifecycle.CANCELLED and (pod := views.field(job, "pod")):
+        # One that was cancelled while it ran came to nothing that could be noted as an attempt.
+        runs.setdefault(newest, Run(newest, pod, running=False))
     if attempt is None:
         return runs[max(runs)] if runs else None
     if attempt not in runs and (attempt <= newest or views.is_over(job)):
@@ -87,7 +107,7 @@ class _Printed:
     def line(self, text: str) -> None:
         self.seen += 1
         if self.seen > self.printed:
-            typer.echo(text)
+            typer.echo(printable(text))
             self.printed = self.seen
 
 
@@ -96,12 +116,17 @@ def _copy_from_pod(session: Session, job: Object, run: Run, lines: _Printed, *, 
 
     if not run.pod:
         raise _NoLogError(f"attempt {run.attempt} had no pod, so there is no log")
+    if not run.started:
+        warn(f"attempt {run.attempt} ended before its test began: this is all that its batch's pod said")
     last = not (follow and run.running)
     while True:
         part = Part(views.name(job), run.attempt)
         lines.again()
         try:
             for line in session.client.pod_log(run.pod, container=CONTAINER, follow=not last):
+                if not run.started:
+                    lines.line(line)
+                    continue
                 text = part.feed(line)
                 if part.ended:
                     return
@@ -120,6 +145,8 @@ def _copy_from_pod(session: Session, job: Object, run: Run, lines: _Printed, *, 
             if last:
                 raise
             session.note(f"{error} Trying again.")
+        if not run.started:
+            return
         if last:
             break
         # The stream ended before the test's part did: it broke, or the test's end is written by now.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from qgjob.api.constants import API_VERSION, TEST_JOBS
+from qgjob.api.constants import API_VERSION, TEST_JOBS, TEST_TARGETS
 
 from . import differences
 from .exits import CliError
@@ -24,6 +24,41 @@ class Submitted:
 
     job: Object
     existed: bool
+
+
+def doubts(client: Client, manifests: list[Object]) -> list[str]:
+    """What jobs that were created may wait for in vain, or fail for. No refusal: their target may come later."""
+    from qgjob.client import ApiError, ClientError
+
+    found = []
+    for namespace, target in dict.fromkeys(
+        (manifest["metadata"].get("namespace"), manifest["spec"].get("target")) for manifest in manifests
+    ):
+        if not isinstance(target, str) or not target:
+            continue  # the server says so
+        try:
+            spec = client.get(TEST_TARGETS, target, namespace=namespace)["spec"]
+        except ApiError as error:
+            if error.is_not_found and error.details.get("name"):
+                found.append(
+                    f"there is no target {target!r} in namespace {namespace or client.namespace!r}: "
+                    "the jobs wait until there is (`qgjob targets` lists them)"
+                )
+            continue  # who may create jobs need not be allowed to read targets
+        except ClientError:
+            continue  # creating the jobs will tell
+        if spec["driver"]["name"] == "appwright" and "source" not in spec:
+            bare = [
+                manifest["metadata"].get("name", "")
+                for manifest in manifests
+                if manifest["spec"].get("target") == target and "source" not in manifest["spec"]
+            ]
+            if bare:
+                found.append(
+                    f"target {target!r} has no test files of its own, and {len(bare)} of the jobs bring none: "
+                    "give --source-dir FOLDER or --git URL"
+                )
+    return found
 
 
 def create(client: Client, manifest: Object, *, dry_run: bool = False) -> Submitted:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from qgjob.api import lifecycle
 from qgjob.api.constants import TEST_JOBS
 from tests.apiserver.cli_support import Cli, Operator
 from tests.apiserver.kubelet import Kubelet
@@ -259,3 +260,29 @@ def test_follow_ends_when_the_job_is_deleted(cli: Cli, operator: Operator) -> No
 
 def test_an_unknown_job_is_told(cli: Cli) -> None:
     assert cli.run("logs", "nope").code == 2
+
+
+def test_a_test_that_was_cancelled_while_it_ran_has_a_log(
+    cli: Cli, operator: Operator, kubelet: Kubelet
+) -> None:
+    operator.create("a")
+    operator.run("a")
+    operator.cancel("a")
+    kubelet.pod(operator.namespace, POD).write(*framed("a", 1, "as far as it came", outcome="cancelled"))
+
+    assert cli.run("logs", "a").stdout == "as far as it came\n"
+
+
+def test_an_attempt_that_never_began_has_its_pods_whole_log(
+    cli: Cli, operator: Operator, kubelet: Kubelet
+) -> None:
+    operator.create("a")
+    job = operator.job("a")
+    operator.set_status("a", lifecycle.claim(job["status"], "tb-1", replays=0))
+    operator.finish("a", "infrastructure", "phone is lost", pod=POD)
+    kubelet.pod(operator.namespace, POD).write("connecting", "phone is lost")
+
+    answer = cli.run("logs", "a")
+
+    assert answer.stdout == "connecting\nphone is lost\n"
+    assert "attempt 1 ended before its test began" in answer.stderr

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from qgjob.api.constants import TEST_JOBS
+from qgjob.api.constants import API_VERSION, TEST_JOBS, TEST_TARGETS
 from qgjob.client import ApiError
 from tests.apiserver.cli_support import NEEDED, Cli, Object, Operator, names
 
@@ -95,7 +95,7 @@ def test_a_table_is_for_people(cli: Cli) -> None:
     answer = cli.submit("--test", "a.ts", "--job-id", "ci-1", "-o", "table")
 
     assert answer.stdout == "ci-1  a.ts  queued at priority 5 for target phones\n"
-    assert answer.last_line == "qgjob: follow with: qgjob wait ci-1"
+    assert "qgjob: follow with: qgjob wait ci-1\n" in answer.stderr
 
 
 def test_quiet_says_nothing_beside_the_result(cli: Cli) -> None:
@@ -406,3 +406,32 @@ def test_too_many_files_are_refused_before_any_request(cli: Cli, project: Path) 
 
     assert answer.code == 2
     assert "a ConfigMap holds 1 MiB. Largest: big.bin" in answer.stderr
+
+
+def test_a_target_that_is_not_there_is_told(cli: Cli) -> None:
+    answer = cli.submit("--test", "a.ts")
+
+    assert answer.code == 0
+    assert "there is no target 'phones' in namespace" in answer.stderr
+
+
+def test_jobs_without_test_files_for_a_target_that_has_none_are_told(cli: Cli, operator: Operator) -> None:
+    spec = {
+        "app": {"url": "https://builds.example.com/{appVersionId}.apk"},
+        "provider": {"devices": [{"name": "pixel", "address": "10.0.0.7:5555"}]},
+    }
+    target = {"apiVersion": API_VERSION, "kind": "TestTarget", "metadata": {"name": "phones"}, "spec": spec}
+    operator.client.create(TEST_TARGETS, target)
+
+    assert "1 of the jobs bring none: give --source-dir" in cli.submit("--test", "a.ts").stderr
+    assert "bring none" not in cli.submit("--test", "a.ts", "--git", "https://git.example.com/t.git").stderr
+
+
+@pytest.mark.parametrize("option", [("--fail-fast",), ("--wait-timeout", "10")])
+def test_how_to_wait_without_waiting_is_refused(
+    cli: Cli, operator: Operator, option: tuple[str, ...]
+) -> None:
+    answer = cli.submit("--test", "a.ts", *option)
+
+    assert (answer.code, operator.jobs()) == (2, [])
+    assert "give --wait, too" in answer.stderr

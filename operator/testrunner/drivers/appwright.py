@@ -20,7 +20,7 @@ from ..devices.adb import Adb, find_sdk_tool
 from ..devices.monitor import DeviceMonitor
 from ..environment import base_environment
 from ..process import run_process
-from ..sources.lookup import require_test
+from ..sources.lookup import require_source, require_test
 from .base import BatchContext, Driver, InfrastructureError, Stopped, SubmitterError, TestResult, TestRun
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class AppWrightDriver(Driver):
 
     def run(self, test: TestRun) -> TestResult:
         """Run one test file, unless the device is gone already."""
+        require_source(test.source)
         require_test(test.source, test.test)
         if said := self._adb.probe():
             raise self._adb.lost(said)

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 _SELECTOR = re.compile(r"(::.*|#.*|:\d+(:\d+)?)$")
 
 
+def require_source(source: Path) -> None:
+    """Raises SubmitterError (SourceInvalid) where there are no test files at all: nobody named a source."""
+    if not any(source.iterdir()):
+        raise SubmitterError(
+            "SourceInvalid",
+            "there are no test files: neither the TestJob nor its TestTarget names a source "
+            "(qgjob submit --source-dir or --git, or the target's spec.source)",
+        )
+
+
 def require_test(source: Path, test: str) -> None:
     """Raises SubmitterError (TestNotFound) where the source has no such file; an empty source has no say."""
     path = _SELECTOR.sub("", test)

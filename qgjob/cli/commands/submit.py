@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from qgjob.cli.packing import Packed
     from qgjob.cli.submission import Submitted
 
+#: How long --wait waits unless it is told.
+WAIT_SECONDS = 180.0
+
 app = new_app()
 
 
@@ -95,7 +98,7 @@ def submit(
     ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Then wait, as `qgjob wait` does.")] = False,
     wait_timeout: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--wait-timeout",
             "--timeout-wait",
@@ -104,7 +107,7 @@ def submit(
             help="How long --wait waits; 180 unless given.",
             show_default=False,
         ),
-    ] = 180.0,
+    ] = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="--wait ends at the first job that ends without passing.")
     ] = False,
@@ -131,6 +134,8 @@ def submit(
         git_revision=git_revision,
         git_path=git_path,
     )
+    if not wait and (wait_timeout is not None or fail_fast):
+        raise CliError("--wait-timeout and --fail-fast say how to wait: give --wait, too")
     ids = assembly.job_ids()
     if file and (given := wish.given()):
         raise CliError(f"-f brings its own {', '.join(given)}: give either a file or options")
@@ -148,6 +153,8 @@ def submit(
     if wait and len(namespaces) > 1:
         raise CliError("--wait waits in one namespace, and these are in several: submit them one at a time")
     submitted = _create(session, plan, say=not wait)
+    for doubt in submission.doubts(session.client, plan.manifests):
+        session.note(doubt)
     if wait:
         from qgjob.cli import waiting
 
@@ -161,7 +168,7 @@ def submit(
             waiting.Waiting.for_names([views.name(job) for job in jobs], fail_fast=fail_fast),
             selector=waiting.selector_for(jobs),
             namespace=namespaces.pop(),
-            timeout=wait_timeout,
+            timeout=WAIT_SECONDS if wait_timeout is None else wait_timeout,
         )
 
 

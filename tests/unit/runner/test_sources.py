@@ -13,7 +13,7 @@ from qgjob.api.source import GitSource
 from testrunner.drivers.base import SubmitterError
 from testrunner.sources.extract import extract
 from testrunner.sources.git import prepare_git
-from testrunner.sources.lookup import require_test
+from testrunner.sources.lookup import require_source, require_test
 from testrunner.stop import StopToken
 
 if TYPE_CHECKING:
@@ -224,3 +224,14 @@ def test_a_test_that_the_source_lacks_is_named(tmp_path: Path) -> None:
 
 def test_a_source_that_is_empty_has_no_say(tmp_path: Path) -> None:
     require_test(tmp_path, "com.example.LoginTest")
+
+
+def test_a_driver_may_insist_on_test_files(tmp_path: Path) -> None:
+    with pytest.raises(
+        SubmitterError, match="neither the TestJob nor its TestTarget names a source"
+    ) as raised:
+        require_source(tmp_path)
+    (tmp_path / "a.spec.ts").touch()
+    require_source(tmp_path)
+
+    assert raised.value.reason == "SourceInvalid"
