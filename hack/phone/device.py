@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 AUTOMATION = "io.appium.uiautomator2.server"
 LAUNCHER = "com.android.launcher/.Launcher"
+#: Of 64 GB.
+FREE_MEGABYTES = 32_000
 DEFAULT_INSTALL_FAILURE = "INSTALL_FAILED_INSUFFICIENT_STORAGE"
 
 
@@ -93,8 +95,15 @@ class Device:
 
     # ---- apps
 
+    @property
+    def free_megabytes(self) -> int:
+        return int(self.fault.detail or 0) if self.fault.kind == "storage-full" else FREE_MEGABYTES
+
     def install(self, data: bytes, *, client: str, downgrade: bool = False) -> str:
-        refuse = (self.fault.detail or DEFAULT_INSTALL_FAILURE) if self.fault.kind == "install" else ""
+        refuse = ""
+        if self.fault.kind in ("install", "storage-full"):
+            own = self.fault.detail if self.fault.kind == "install" else ""
+            refuse = own or DEFAULT_INSTALL_FAILURE
         answer = self.packages.install(data, client=client, refuse=refuse, downgrade=downgrade)
         self.logcat.write("PackageManager", f"installation: {answer.strip()}")
         return answer

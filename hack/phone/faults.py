@@ -9,11 +9,12 @@ KINDS = {
     "vanish": "drops every adb connection and refuses new ones",
     "hang": "takes connections and commands, answers nothing",
     "install": "refuses every install; ':REASON' says why (INSTALL_FAILED_INSUFFICIENT_STORAGE)",
+    "storage-full": "has only ':MEGABYTES' (0) left in /data, and installs nothing",
     "slow-boot": "answers, but has booted only after ':SECONDS' (30)",
     "none": "all is well again",
 }
 
-_TEXT = re.compile(r"(vanish|hang)-after:(\d+)|(vanish|hang|install|slow-boot|none)(?::(\w+))?")
+_TEXT = re.compile(r"(vanish|hang)-after:(\d+)|(vanish|hang|install|storage-full|slow-boot|none)(?::(\w+))?")
 
 
 class UnknownFaultError(ValueError):

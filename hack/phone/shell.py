@@ -202,6 +202,16 @@ def _dumpsys(call: Call) -> Answer:
     return 0, ""
 
 
+def _df(call: Call) -> Answer:
+    """As toybox prints it with `-k`, for whatever path."""
+    size, free = 64_000_000, call.device.free_megabytes * 1024
+    used = size - free
+    return 0, (
+        "Filesystem     1K-blocks     Used Available Use% Mounted on\n"
+        f"/dev/block/dm-5 {size} {used} {free}  {100 * used // size}% /data\n"
+    )
+
+
 def _pidof(call: Call) -> Answer:
     pid = call.device.processes.get(call.args[-1]) if call.args else None
     return (0, f"{pid}\n") if pid else (1, "")
@@ -271,6 +281,7 @@ COMMANDS: dict[str, Command] = {
     "cat": _cat,
     "cmd": _cmd,
     "date": lambda _: (0, "2026-01-01T00:00:00+00:00\n"),
+    "df": _df,
     "dumpsys": _dumpsys,
     "echo": _echo,
     "export": _nothing,

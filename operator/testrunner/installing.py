@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
-from qgjob.api.constants import TEST_TARGETS
+from qgjob.api.constants import DEVICE_LOST, TEST_TARGETS
 from qgjob.api.lifecycle import Result, RetryPolicy
 from qgjob.api.source import Source
 from qgjob.api.testtarget import TestTargetSpec
@@ -258,12 +258,19 @@ class Installing:
             self._interruption.raise_if_any()
             _fail("DriverStuck", str(error))
         except InfrastructureError as error:
-            _fail("DeviceLost" if error.device_lost else reason, error.message)
+            if error.device_lost:
+                self._blame_device(error.reason or DEVICE_LOST, error.message)
+            _fail(error.reason or reason, error.message)
         except SubmitterError as error:
             raise EndBatch(Ending("Failed", error.reason, error.message, Rest.DEAD_LETTER)) from error
         except Exception as error:  # noqa: BLE001 - a driver is anybody's code
             self._log.line(traceback.format_exc())
             _fail(reason, f"the driver failed: {type(error).__name__}: {error}")
+
+    def _blame_device(self, reason: str, message: str) -> NoReturn:
+        """A device that was in quarantine was tried at its own risk: that costs no TestJob anything."""
+        rest = Rest.GIVE_BACK if self._record.spec.trial else Rest.CHARGE
+        raise EndBatch(Ending("Failed", reason, message, rest))
 
 
 def _fail(reason: str, message: str) -> NoReturn:

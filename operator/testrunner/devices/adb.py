@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from qgjob.api.constants import DEVICE_OFFLINE
+
 from ..drivers.base import InfrastructureError, Stopped, SubmitterError
 from ..process import run_process
 from .logcat import NAME, DeviceLog
@@ -52,21 +54,17 @@ class Adb:
         self._environment = {**environment, "ANDROID_ADB_SERVER_PORT": str(self.server_port)}
         self._environment.pop("ANDROID_SERIAL", None)
 
-    def connect(self, stop: StopToken) -> None:
-        """Connect until the device answers and has booted.
+    def connect(self, stop: StopToken, seconds: float) -> None:
+        """Connect, and wait until the device answers.
 
-        Raises InfrastructureError (device_lost) where it does not within CONNECT_SECONDS (booting: as long as
-        the caller lets it), Stopped.
+        Raises InfrastructureError (DeviceOffline) where it does not within `seconds`, Stopped.
         """
-        said = self._until_connected(stop)
-        if said:
-            raise self.lost(said)
-        waited = False
-        while self._property("sys.boot_completed") != "1":
-            if not waited:
-                self._log(f"{self.name} ({self.address}) is still booting")
-            waited = True
-            _pause(stop)
+        if said := self._until_connected(stop, seconds):
+            raise InfrastructureError(
+                f"device {self.name} ({self.address}) does not answer: {said}",
+                device_lost=True,
+                reason=DEVICE_OFFLINE,
+            )
 
     def probe(self, seconds: float = COMMAND_SECONDS) -> str:
         """Ask the device itself for a sign of life; returns what is wrong, empty where nothing is.
@@ -162,9 +160,9 @@ class Adb:
             return self.lost(said)
         return InfrastructureError(f"device {self.name}: {what}")
 
-    def _until_connected(self, stop: StopToken) -> str:
+    def _until_connected(self, stop: StopToken, seconds: float) -> str:
         """Returns what adb said last where the device could not be reached, empty where it was."""
-        deadline = time.monotonic() + CONNECT_SECONDS
+        deadline = time.monotonic() + seconds
         while True:
             try:
                 said = self._run("connect", self.address, seconds=COMMAND_SECONDS).strip()
@@ -189,12 +187,6 @@ class Adb:
             if stop.wait(_FIRST_LOOK_SECONDS):
                 raise Stopped(stop.reason)
         return said
-
-    def _property(self, name: str) -> str:
-        try:
-            return self.shell("getprop", name).strip()
-        except AdbError as error:
-            raise self.lost(str(error)) from error
 
     def _run(self, *words: str, seconds: float) -> str:
         try:

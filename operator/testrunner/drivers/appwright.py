@@ -18,6 +18,7 @@ from ..appwright.project import Project, ProjectError, prepare
 from ..appwright.screenshots import collect_screenshots
 from ..devices.adb import Adb, find_sdk_tool
 from ..devices.monitor import DeviceMonitor
+from ..devices.preflight import make_ready
 from ..environment import base_environment
 from ..process import run_process
 from ..sources.lookup import require_source, require_test
@@ -60,9 +61,9 @@ class AppWrightDriver(Driver):
         self._app: AppIdentity | None = None
 
     def prepare(self) -> None:
-        """Connect the device and wait until it has booted."""
+        """Connect the device and see that it can take a batch."""
         self._link_sdk()
-        self._adb.connect(self.stop)
+        make_ready(self._adb, self.context.target, self.stop, self.context.log)
 
     def install(self) -> None:
         """Install the app, while Appium starts."""

@@ -93,11 +93,13 @@ class TestResult:
 class InfrastructureError(Exception):
     """Something other than the test or its submitter is at fault. The text is for people."""
 
-    def __init__(self, message: str, *, device_lost: bool = False) -> None:
+    def __init__(self, message: str, *, device_lost: bool = False, reason: str = "") -> None:
         super().__init__(message)
         self.message = message
         #: The batch can't go on on this device.
         self.device_lost = device_lost
+        #: A CamelCase word that is more exact than the one of the step that failed.
+        self.reason = reason
 
 
 class SubmitterError(Exception):

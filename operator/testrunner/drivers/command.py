@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from ..devices.adb import Adb
 from ..devices.monitor import DeviceMonitor
+from ..devices.preflight import make_ready
 from ..environment import base_environment, batch_environment
 from ..junit import JUnitError, JUnitSummary, read_reports
 from ..process import ProcessEnd, run_process
@@ -61,7 +62,7 @@ class CommandDriver(Driver):
             return
         environment = base_environment(os.environ)
         self._adb = Adb(device.address, device.name, environment=environment, log=self.context.log)
-        self._adb.connect(self.stop)
+        make_ready(self._adb, self.context.target, self.stop, self.context.log)
 
     def install(self) -> None:
         """Run driver.command.install."""

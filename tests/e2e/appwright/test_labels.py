@@ -126,10 +126,10 @@ def test_a_phone_that_hangs_before_the_install_is_infrastructure(
     monkeypatch.setattr(adb, "COMMAND_SECONDS", 2.0)
     phone.fault("hang")
 
-    with pytest.raises(InfrastructureError, match="is lost") as caught:
+    with pytest.raises(InfrastructureError, match="does not answer") as caught:
         batch("1.4.0").install()
 
-    assert caught.value.device_lost
+    assert (caught.value.device_lost, caught.value.reason) == (True, "DeviceOffline")
 
 
 def test_a_phone_that_refuses_the_app_says_why(batch: MakeBatch) -> None:
