@@ -67,6 +67,17 @@ class Queue:
         self.kubectl("apply", "--filename", SAMPLES / sample)
         return name or sample.removesuffix("-target.yaml")
 
+    def set_parallelism(self, target: str, slots: int) -> None:
+        """Set it, and wait until the operator says so (where it was something else before)."""
+        patch = json.dumps({"spec": {"parallelism": slots}})
+        self.kubectl("patch", "testtarget", target, "--type=merge", f"--patch={patch}")
+
+        def seen() -> bool:
+            found = json.loads(self.kubectl("get", "testtarget", target, "--output=json"))
+            return bool((found.get("status") or {}).get("slots", -1) == slots)
+
+        eventually(seen, f"target {target} has {slots} slots", self.explain)
+
     def submit(
         self, target: str, *tests: str, version: str = "1.0.0", **options: str | int | Path
     ) -> list[str]:

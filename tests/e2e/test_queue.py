@@ -33,8 +33,11 @@ def test_a_test_that_passes(queue: Queue) -> None:
 
 def test_tests_of_one_app_version_share_installs(queue: Queue) -> None:
     target = queue.target("simulated-target.yaml")
-
+    # While it is paused all of them come to wait: else the first batch takes what is there by then.
+    queue.set_parallelism(target, 4)
+    queue.set_parallelism(target, 0)
     names = queue.submit(target, *(f"{number}.spec.ts" for number in range(20)))
+    queue.set_parallelism(target, 4)
 
     jobs = queue.wait_until_over(*names)
     assert {job["status"]["phase"] for job in jobs} == {"Succeeded"}
