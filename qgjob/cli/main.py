@@ -34,7 +34,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "report": Entry("report", "Merge the results of jobs into one JUnit XML file."),
     "cancel": Entry("cancel", "Cancel jobs, waiting or running."),
     "dlq": Entry("dlq", "List, show and replay jobs that failed for good (dead letters)."),
-    "targets": Entry("targets", "List the pools of devices."),
+    "targets": Entry("targets", "List the pools of devices; take devices out of use."),
     "batches": Entry("batches", "List the batches: which tests shared an install."),
     "version": Entry("version", "Show the versions of qgjob here and in the cluster."),
 }

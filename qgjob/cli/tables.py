@@ -32,6 +32,8 @@ STYLES: Final[dict[str, str]] = {
     "False": "red",
     "Free": "green",
     "Busy": "cyan",
+    "Quarantined": "red",
+    "Drained": "yellow",
 }
 # Where nobody looks at the width, nothing is wrapped or cut.
 _PIPE_WIDTH: Final = 10_000

@@ -37,6 +37,12 @@ def field(job: Object, key: str) -> Any:
     return lifecycle.get(job.get("status") or {}, key)
 
 
+def condition(obj: Object, kind: str) -> Mapping[str, Any]:
+    """A condition of its status; empty where there is none of that type."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return next((each for each in conditions if each["type"] == kind), {})
+
+
 def phase(job: Object) -> str:
     """Its phase in the API's words."""
     return str(field(job, "phase"))

@@ -8,15 +8,20 @@ on a machine builds the programs, which takes minutes; `hack/cluster binaries` d
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hack.localcluster.throwaway import ThrowawayControlPlane
 from tests.apiserver.crds import install_crds
+from tests.e2e.appwright.support import SimulatedPhone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _NUMBERS = itertools.count(1)
 
@@ -49,3 +54,19 @@ def namespace(apiserver: ThrowawayControlPlane) -> Iterator[str]:
     apiserver.client.create("/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
     apiserver.client.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def adb() -> str:
+    if shutil.which("adb") is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "-qq", "update"], check=True)
+        subprocess.run(["apt-get", "-qq", "-y", "--no-install-recommends", "install", "adb"], check=True)
+    found = shutil.which("adb")
+    assert found, "adb is not installed: these tests talk to a phone by it"
+    return found
+
+
+@pytest.fixture
+def phone(adb: str, tmp_path: Path) -> Iterator[SimulatedPhone]:
+    with SimulatedPhone(tmp_path / "phone.log") as running:
+        yield running

@@ -10,13 +10,14 @@ import pytest
 import yaml
 
 from hack.localcluster.throwaway import ThrowawayControlPlane
-from qgjob.api.constants import GROUP
+from qgjob.api.constants import API_VERSION, GROUP, TEST_TARGETS
 from tests.apiserver.cli_support import NEEDED, Cli, Object, Operator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
+COMMAND = {"driver": {"name": "command", "command": {"test": ["true"]}}}
 SUBMISSION = ("submit", *NEEDED, "--test", "a.ts")
 
 
@@ -80,28 +81,45 @@ def test_who_may_only_read_can_wait(restricted: Cli, crds: ThrowawayControlPlane
     assert waiting.end().code == 0
 
 
+def with_roles(crds: ThrowawayControlPlane, namespace: str, folder: Path, *names: str) -> Cli:
+    """The program with an account that has these roles of the manifests, and no other."""
+    root = "/apis/rbac.authorization.k8s.io/v1"
+    crds.client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "ci"}})
+    for role in yaml.safe_load_all((MANIFESTS / "base/user-rbac.yaml").read_text()):
+        if role["metadata"]["name"] not in names:
+            continue
+        name = role["metadata"]["name"] = f"{role['metadata']['name']}-{namespace}"
+        crds.client.create(f"{root}/clusterroles", role)
+        crds.client.create(
+            f"{root}/namespaces/{namespace}/rolebindings",
+            {
+                "metadata": {"name": name},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+                "subjects": [{"kind": "ServiceAccount", "name": "ci", "namespace": namespace}],
+            },
+        )
+    return Cli(crds.kubeconfig_for_service_account(namespace, "ci"), namespace, folder)
+
+
 @pytest.fixture
 def submitter(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
     """An account with the role that the manifests have for CI."""
-    documents = yaml.safe_load_all((MANIFESTS / "base/user-rbac.yaml").read_text())
-    [role] = [each for each in documents if each["metadata"]["name"] == "qgjob-submitter"]
-    role["metadata"]["name"] = f"submitter-{namespace}"
-    root = "/apis/rbac.authorization.k8s.io/v1"
-    crds.client.create(f"{root}/clusterroles", role)
-    crds.client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "ci"}})
-    crds.client.create(
-        f"{root}/namespaces/{namespace}/rolebindings",
-        {
-            "metadata": {"name": "ci"},
-            "roleRef": {
-                "apiGroup": "rbac.authorization.k8s.io",
-                "kind": "ClusterRole",
-                "name": role["metadata"]["name"],
-            },
-            "subjects": [{"kind": "ServiceAccount", "name": "ci", "namespace": namespace}],
-        },
-    )
-    return Cli(crds.kubeconfig_for_service_account(namespace, "ci"), namespace, tmp_path)
+    return with_roles(crds, namespace, tmp_path, "qgjob-submitter")
+
+
+@pytest.mark.parametrize(
+    ("roles", "code"), [(("qgjob-view", "qgjob-admin"), 0), (("qgjob-view", "qgjob-edit"), 4)]
+)
+def test_administrators_drain_devices(
+    crds: ThrowawayControlPlane, namespace: str, tmp_path: Path, roles: tuple[str, ...], code: int
+) -> None:
+    spec = {"provider": {"devices": [{"name": "pixel", "address": "h:5555"}]}, **COMMAND}
+    body = {"apiVersion": API_VERSION, "kind": "TestTarget", "metadata": {"name": "phones"}, "spec": spec}
+    Operator(crds.kubeconfig, namespace).client.create(TEST_TARGETS, body)
+
+    answer = with_roles(crds, namespace, tmp_path, *roles).run("targets", "drain", "phones", "pixel")
+
+    assert answer.code == code, answer.stderr
 
 
 def test_the_role_for_ci_is_enough_for_every_command(

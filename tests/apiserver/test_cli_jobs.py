@@ -1,13 +1,13 @@
-"""`qgjob status`, `list`, `cancel`, `dlq`, `targets`, `batches` and `version` against a real API server."""
+"""`qgjob status`, `list`, `cancel`, `dlq`, `batches` and `version` against a real API server."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-from qgjob.api.constants import API_VERSION, TEST_BATCHES, TEST_TARGETS
+from qgjob.api.constants import API_VERSION, TEST_BATCHES
 from tests.apiserver.cli_support import Cli, Operator
 
 if TYPE_CHECKING:
@@ -216,53 +216,7 @@ def test_replay_wants_names_or_all(cli: Cli) -> None:
     assert cli.run("dlq", "replay", "a", "--target", "x").code == 2
 
 
-# targets, batches, version
-
-
-def create_target(operator: Operator) -> None:
-    devices = [{"name": "pixel-1", "address": "h:5555"}, {"name": "pixel-2", "address": "h:5556"}]
-    command = {"name": "command", "command": {"test": ["true"]}}
-    spec = {"provider": {"devices": devices}, "driver": command}
-    body = {"apiVersion": API_VERSION, "kind": "TestTarget", "metadata": {"name": "phones"}, "spec": spec}
-    operator.client.create(TEST_TARGETS, body)
-    status: dict[str, Any] = {
-        "slots": 2,
-        "running": 1,
-        "waiting": 7,
-        "devices": [{"name": "pixel-1", "state": "Busy", "batch": "tb-1"}, {"name": "pixel-2"}],
-        "conditions": [
-            {
-                "type": "Ready",
-                "status": "True",
-                "reason": "Provisioned",
-                "message": "",
-                "lastTransitionTime": "2026-03-01T12:00:00Z",
-            }
-        ],
-    }
-    operator.client.patch(TEST_TARGETS, "phones", {"status": status}, kind="merge", subresource="status")
-
-
-def test_targets_are_listed_and_shown_with_their_devices(cli: Cli, operator: Operator) -> None:
-    create_target(operator)
-
-    [row] = cli.run("targets").json
-    one = cli.run("targets", "phones", "-o", "table").stdout
-
-    assert (row["name"], row["driver"], row["provider"]) == ("phones", "command", "devices")
-    assert (row["slots"], row["running"], row["waiting"], row["ready"]) == (2, 1, 7, "True")
-    assert [(device["name"], device["state"]) for device in row["devices"]] == [
-        ("pixel-1", "Busy"),
-        ("pixel-2", "Free"),
-    ]
-    assert "pixel-1  h:5555   Busy   tb-1" in one
-
-
-def test_an_unknown_target_is_told(cli: Cli) -> None:
-    answer = cli.run("targets", "nope")
-
-    assert answer.code == 2
-    assert "no target 'nope' in this namespace" in answer.stderr
+# batches, version
 
 
 def create_batch(operator: Operator, name: str, app_version_id: str = "app-1") -> None:

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.apiserver.runner_support import World, command
-from tests.e2e.appwright.support import SimulatedPhone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from hack.localcluster.throwaway import ThrowawayControlPlane
+    from tests.e2e.appwright.support import SimulatedPhone
 
 PASS = """echo '<testsuite><testcase name="a"/></testsuite>' > "$QGJOB_REPORT_DIR/r.xml";"""
-
-
-@pytest.fixture(scope="session")
-def adb() -> str:
-    if shutil.which("adb") is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "-qq", "update"], check=True)
-        subprocess.run(["apt-get", "-qq", "-y", "--no-install-recommends", "install", "adb"], check=True)
-    found = shutil.which("adb")
-    assert found, "adb is not installed: these tests talk to a phone by it"
-    return found
-
-
-@pytest.fixture
-def phone(adb: str, tmp_path: Path) -> Iterator[SimulatedPhone]:
-    with SimulatedPhone(tmp_path / "phone.log") as running:
-        yield running
 
 
 @pytest.fixture

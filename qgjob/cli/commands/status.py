@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from qgjob.api import lifecycle
+from qgjob.api.constants import TEST_TARGETS
 from qgjob.cli import views, waiting
 from qgjob.cli.session import Session, new_app, with_session
 
@@ -29,6 +32,9 @@ def show(session: Session, jobs: Sequence[dict[str, Any]]) -> None:
     """Print jobs in full: an object for one, an array for several; for people, a paragraph each."""
     now = session.now()
     rows = [views.full(job, now) for job in jobs]
+    for row, trouble in zip(rows, _troubles(session, jobs), strict=True):
+        if trouble:
+            row["details"] += f"; {trouble}"
 
     def table() -> None:
         for index, row in enumerate(rows):
@@ -37,6 +43,23 @@ def show(session: Session, jobs: Sequence[dict[str, Any]]) -> None:
             _print(row)
 
     session.emit(rows[0] if len(rows) == 1 else rows, table)
+
+
+def _troubles(session: Session, jobs: Sequence[dict[str, Any]]) -> list[str]:
+    """For each job that waits for a target that can't take it: why, in the target's own words."""
+    from qgjob.client import ClientError
+
+    words = dict[str, str]()
+    for target in {job["spec"]["target"] for job in jobs if _waits(job)}:
+        with suppress(ClientError):  # it may not exist, or not be ours to read
+            ready = views.condition(session.client.get(TEST_TARGETS, target), "Ready")
+            if ready.get("status") == "False":
+                words[target] = str(ready.get("message") or ready.get("reason") or "")
+    return [words.get(job["spec"]["target"], "") if _waits(job) else "" for job in jobs]
+
+
+def _waits(job: dict[str, Any]) -> bool:
+    return views.phase(job) in lifecycle.WAITING
 
 
 def _print(row: dict[str, Any]) -> None:
@@ -83,7 +106,5 @@ def _print(row: dict[str, Any]) -> None:
 
 
 def _seconds(entry: dict[str, Any]) -> int | None:
-    from qgjob.api import lifecycle
-
     took = lifecycle.seconds_between(entry.get("started_at"), entry.get("finished_at"))
     return None if took is None else round(took)
