@@ -61,7 +61,8 @@ def targets(
 ) -> None:
     """List the pools of devices; take devices out of use.
 
-    With a NAME, that target and its devices. A target that is called like one of the commands below is shown by `qgjob targets show NAME`.
+    With a NAME, that target and its devices. A target that is called like one of the commands below is shown by
+    `qgjob targets show NAME`.
     """
     own = Options(kubeconfig, context, namespace, output, quiet)
     ctx.obj = own.over(ctx.obj if isinstance(ctx.obj, Options) else Options())
