@@ -36,7 +36,7 @@ class Device(ApiModel):
     ]
     drained: Annotated[
         bool,
-        Field(description="Take no new batch: for work on the device by hand."),
+        Field(description="Take no new batch: for work on the device by hand (`qgjob targets drain`)."),
     ] = False
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -76,3 +76,49 @@ def test_a_test_file_that_does_not_exist(queue: Queue, target: str) -> None:
 
     assert (missing["status"]["phase"], missing["status"]["reason"]) == ("DeadLettered", "TestNotFound")
     assert found["status"]["phase"] == "Succeeded"
+
+
+def test_a_phone_that_is_offline_is_quarantined_and_comes_back(queue: Queue, phones: Phones) -> None:
+    only = {"devices": [device_of(queue, "phone-1")]}
+    change = {
+        "spec": {
+            "provider": only,
+            "health": {"failures": 1, "backoffSeconds": 5},
+            "retry": {"backoffSeconds": 1},
+        }
+    }
+    queue.kubectl("patch", "testtarget", "phones", "--type=merge", f"--patch={json.dumps(change)}")
+    phones.break_phone("phone-1", "vanish")
+
+    [name] = queue.submit("phones", LOGIN, version="1.4.0", source_dir=SHOP)
+    eventually(
+        lambda: pool(queue)["devices"][0]["state"] == "Quarantined", "phone-1 is quarantined", queue.explain
+    )
+    assert pool(queue)["devices"][0]["reason"] == "DeviceOffline"
+    eventually(lambda: ready(queue)["reason"] == "NoHealthyDevice", "the target says so", queue.explain)
+
+    phones.break_phone("phone-1", "none")
+    [over] = queue.wait_until_over(name)
+    assert over["status"]["phase"] == "Succeeded"
+    assert over["status"]["infrastructureFailures"] == 1, "a trial was charged for"
+    eventually(lambda: pool(queue)["devices"][0]["state"] == "Free", "phone-1 is free", queue.explain)
+    eventually(lambda: ready(queue)["status"] == "True", "the target is ready", queue.explain)
+
+
+def pool(queue: Queue) -> dict[str, Any]:
+    """What the target's status says."""
+    target = json.loads(queue.kubectl("get", "testtarget", "phones", "--output=json"))
+    status: dict[str, Any] = target["status"]
+    return status
+
+
+def ready(queue: Queue) -> dict[str, Any]:
+    """The target's condition Ready."""
+    return next(each for each in pool(queue)["conditions"] if each["type"] == "Ready")
+
+
+def device_of(queue: Queue, name: str) -> dict[str, Any]:
+    """An entry of the target's list of devices."""
+    target = json.loads(queue.kubectl("get", "testtarget", "phones", "--output=json"))
+    devices: list[dict[str, Any]] = target["spec"]["provider"]["devices"]
+    return next(each for each in devices if each["name"] == name)
