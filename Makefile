@@ -19,11 +19,13 @@ demo: ## show it working: real AppWright tests on a real cluster with simulated 
 test: venv ## every layer of tests (some 20 minutes)
 	@hack/test
 
-.PHONY: test-unit test-stateful test-apiserver test-e2e
+.PHONY: test-unit test-stateful test-services test-apiserver test-e2e
 test-unit: venv ## pure tests, seconds
 	@hack/test unit
 test-stateful: venv ## state machines and the model checker of the protocol
 	@hack/test stateful
+test-services: venv ## against real S3 and git servers
+	@hack/test services
 test-apiserver: venv ## against a real etcd and kube-apiserver
 	@hack/test apiserver
 test-e2e: venv ## on a real node: pods, images, AppWright, phones that vanish
