@@ -387,6 +387,8 @@ class PodView:
     evicted: bool
     #: When its grace period ends, once someone has deleted it.
     deleted: float | None
+    #: It has a node, but no container of it could be made yet: most often a volume is missing.
+    mounting: bool
     problem: str
     message: str
 
@@ -403,10 +405,9 @@ class PodView:
     def from_object(cls, obj: Object) -> PodView:
         """The view of a pod as the API server returns it."""
         meta, status = obj["metadata"], obj.get("status") or {}
-        containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
         phase = status.get("phase") or "Pending"
         conditions = {each["type"]: each for each in status.get("conditions") or ()}
-        problem, message = _pod_problem(status, containers, conditions)
+        problem, message = _pod_problem(status, _sidecars(obj), conditions)
         return cls(
             namespace=meta["namespace"],
             name=meta["name"],
@@ -422,6 +423,10 @@ class PodView:
             evicted=status.get("reason") in {"Evicted", "Preempting", "NodeShutdown", "Terminated"}
             or conditions.get("DisruptionTarget", {}).get("status") == "True",
             deleted=_seconds(meta.get("deletionTimestamp")),
+            mounting=not problem
+            and phase == "Pending"
+            and conditions.get("PodScheduled", {}).get("status") == "True"
+            and conditions.get("PodReadyToStartContainers", {}).get("status") == "False",
             problem=problem,
             message=message,
         )
@@ -484,23 +489,37 @@ _WAITING_PROBLEMS: Final = frozenset(
 )
 
 
-def _pod_problem(status: Object, containers: list[Object], conditions: dict[str, Object]) -> tuple[str, str]:
+def _sidecars(pod: Object) -> frozenset[str]:
+    """The names of its native sidecars: they run beside the runner, and are ended after it."""
+    containers = (pod.get("spec") or {}).get("initContainers") or ()
+    return frozenset(each["name"] for each in containers if each.get("restartPolicy") == "Always")
+
+
+def _pod_problem(status: Object, sidecars: frozenset[str], conditions: dict[str, Object]) -> tuple[str, str]:
     """A CamelCase reason and a message on why the pod does not start, or why it ended badly."""
-    for each in containers:
+    # The runner's own end first: what came before it is why the runner never began.
+    for each in (*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ())):
         state = each.get("state") or {}
         waiting = state.get("waiting") or {}
         if waiting.get("reason") in _WAITING_PROBLEMS:
-            return waiting["reason"], waiting.get("message") or f"container {each['name']} cannot start"
+            text = waiting.get("message") or f"container {each['name']} cannot start"
+            before = (each.get("lastState") or {}).get("terminated")
+            return waiting["reason"], f"{_ended(each['name'], before)}; {text}" if before else text
         ended = state.get("terminated") or {}
-        if ended.get("exitCode"):
-            text = f"container {each['name']} ended with exit code {ended['exitCode']}"
-            if ended.get("message"):
-                text += f": {ended['message'].strip()}"
+        # A sidecar that ends is started again, or its pod was over.
+        if ended.get("exitCode") and each["name"] not in sidecars:
             reason = ended.get("reason") or "Error"
-            return ("PodFailed" if reason == "Error" else reason), text
+            return ("PodFailed" if reason == "Error" else reason), _ended(each["name"], ended)
     if status.get("reason"):
         return status["reason"], status.get("message") or ""
     scheduled = conditions.get("PodScheduled") or {}
     if scheduled.get("status") == "False":
         return scheduled.get("reason") or "Unschedulable", scheduled.get("message") or ""
     return "", ""
+
+
+def _ended(container: str, ended: Object) -> str:
+    text = f"container {container} ended with exit code {ended.get('exitCode')}"
+    if said := str(ended.get("message") or "").strip():
+        text += f": {said}"
+    return text

@@ -61,6 +61,8 @@ def oddity(store: Store, batch: BatchView, now: float) -> str:
         return ""
     if any(pod.problem for pod in pods):
         return "its pod cannot start"
+    if any(pod.mounting for pod in pods) and now > batch.created + SLOW_START_SECONDS:
+        return "its pod waits for its volumes"
     kube_job = store.kube_jobs.get(batch.key)
     if kube_job is not None and kube_job.ended:
         return "its Kubernetes Job ended before it did"

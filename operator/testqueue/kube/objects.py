@@ -60,6 +60,12 @@ class Objects:
             found = await self._session.items(collection("pods", batch.namespace), label_selector=selector)
         return [PodView.from_object(pod) for pod in found]
 
+    async def events_of(self, pod: PodView, reason: str) -> list[Object]:
+        """The Events about a pod with a reason, as long as Kubernetes keeps them."""
+        selector = f"involvedObject.uid={pod.uid},reason={reason}"
+        async with self._turn:
+            return await self._session.items(collection("events", pod.namespace), field_selector=selector)
+
     async def jobs_of(self, batch: Key) -> list[Object]:
         """The TestJobs that say they belong, or last belonged, to a batch."""
         path, selector = collection(TEST_JOBS, batch.namespace), f"status.batch={batch.name}"

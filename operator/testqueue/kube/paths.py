@@ -15,6 +15,7 @@ _PREFIXES: Final = {
     "rolebindings": "/apis/rbac.authorization.k8s.io/v1",
     "pods": "/api/v1",
     "serviceaccounts": "/api/v1",
+    "events": "/api/v1",
 }
 
 

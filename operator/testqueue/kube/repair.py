@@ -15,6 +15,7 @@ from testqueue.core.nominate import ORPHAN_START_SECONDS
 from testqueue.core.recovery import FENCE_MARGIN_SECONDS, Absences, Live, Release, ReleaseJob, Repair, decide
 from testqueue.kube.errors import ApiError
 from testqueue.kube.explain import explain
+from testqueue.kube.mounts import with_mount_problem
 from testqueue.logs import about
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Repairs:
         batch = await self._objects.batch(key)
         # The TestJobs come last: what a runner has written by the time its pod is seen ended is then in them.
         pods, kube_job = await asyncio.gather(self._objects.pods_of(key), self._objects.kube_job(key))
+        pods = [await with_mount_problem(self._objects, pod) if pod.mounting else pod for pod in pods]
         jobs = {job["metadata"]["name"]: job for job in await self._objects.jobs_of(key)}
         target = self._target(key, batch, jobs)
         now = self._clock()

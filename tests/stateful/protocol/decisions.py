@@ -188,6 +188,7 @@ def _pod_view(number: int, batch: int, state: str) -> PodView:
         terminated=state == ENDED,
         evicted=False,
         deleted=deleted,
+        mounting=False,
         problem="",
         message="",
     )

@@ -114,14 +114,17 @@ def pod(
     phase: str = "Running",
     state: dict[str, Any] | None = None,
     deleted: float | None = None,
+    sidecar: str = "",
     **status: Any,
 ) -> PodView:
     """A runner's pod; `state` is its container's, `deleted` the end of its grace period in seconds after NOW."""
+    spec = {"initContainers": [{"name": sidecar, "restartPolicy": "Always"}]} if sidecar else {}
     more = {} if deleted is None else {"deletionTimestamp": at(deleted)}
     container = {"name": "runner", "state": {"running": {}} if state is None else state}
     return PodView.from_object(
         {
             "metadata": metadata(name, labels={BATCH_LABEL: of}, **more),
+            "spec": spec,
             "status": {"phase": phase, "containerStatuses": [container], **status},
         }
     )

@@ -132,6 +132,51 @@ def test_a_container_that_ran_out_of_memory_says_so() -> None:
     assert pod(phase="Failed", state=state).problem == "OOMKilled"
 
 
+def test_a_sidecar_that_was_ended_with_its_pod_is_no_problem() -> None:
+    emulator = {"name": "emulator", "state": {"terminated": {"exitCode": 143, "reason": "Error"}}}
+
+    view = ended_pod(code=0, sidecar="emulator", initContainerStatuses=[emulator])
+
+    assert view.terminated
+    assert view.problem == ""
+
+
+def test_the_runners_end_is_told_before_anothers() -> None:
+    first = {"name": "own", "state": {"terminated": {"exitCode": 1, "reason": "Error"}}}
+
+    view = ended_pod(code=2, initContainerStatuses=[first])
+
+    assert view.message == "container runner ended with exit code 2"
+
+
+def test_a_sidecar_that_cannot_start_is_a_problem_with_its_last_words() -> None:
+    emulator = {
+        "name": "emulator",
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+        "lastState": {"terminated": {"exitCode": 1, "message": "no /dev/kvm"}},
+    }
+    waits = {"waiting": {"reason": "PodInitializing"}}
+
+    view = pod(phase="Pending", state=waits, sidecar="emulator", initContainerStatuses=[emulator])
+
+    assert view.problem == "CrashLoopBackOff"
+    assert view.message == "container emulator ended with exit code 1: no /dev/kvm; back-off 10s"
+
+
+def on_a_node(*, ready: str) -> list[dict[str, str]]:
+    return [
+        {"type": "PodScheduled", "status": "True"},
+        {"type": "PodReadyToStartContainers", "status": ready},
+    ]
+
+
+@pytest.mark.parametrize(("ready", "mounting"), [("False", True), ("True", False)])
+def test_a_pod_on_a_node_without_any_container_waits_for_its_volumes(ready: str, mounting: bool) -> None:
+    waits = {"waiting": {"reason": "PodInitializing"}}
+
+    assert pod(phase="Pending", state=waits, conditions=on_a_node(ready=ready)).mounting is mounting
+
+
 def test_a_deleted_pod_that_does_not_end_is_overdue_once_its_token_is_dead() -> None:
     view = pod(deleted=60)
 

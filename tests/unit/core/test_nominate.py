@@ -54,6 +54,17 @@ def test_one_that_could_not_get_a_job_in_time_is_looked_at() -> None:
     assert Scene(target(), batch(), SCHEDULED).checks(now=301) == {"tb-1": "it has no pod"}
 
 
+@pytest.mark.parametrize(("now", "checks"), [(10, {}), (16, {"tb-1": "its pod waits for its volumes"})])
+def test_a_pod_that_waits_for_its_volumes(now: int, checks: dict[str, str]) -> None:
+    conditions = [
+        {"type": "PodScheduled", "status": "True"},
+        {"type": "PodReadyToStartContainers", "status": "False"},
+    ]
+    waits = pod(phase="Pending", state={"waiting": {"reason": "PodInitializing"}}, conditions=conditions)
+
+    assert Scene(target(), batch(), waits, kube_job(), SCHEDULED).checks(now) == checks
+
+
 def test_a_pod_that_ended_before_its_batch() -> None:
     gone = ended_pod()
 

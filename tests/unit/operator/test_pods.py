@@ -125,3 +125,130 @@ def test_the_targets_own_template_is_left_as_it_was() -> None:
     job(podTemplate=template)
 
     assert template == {"metadata": {"labels": {"team": "a"}}, "spec": {"volumes": [{"name": "own"}]}}
+
+
+HEADERS = {"url": "https://builds.example.com/{appVersionId}", "headersSecret": "builds"}
+
+
+def courier(**target_spec: Any) -> dict[str, Any]:
+    (container,) = [each for each in pod(**target_spec)["initContainers"] if each["name"] == "courier"]
+    found: dict[str, Any] = container
+    return found
+
+
+def mounted(container: dict[str, Any]) -> set[str]:
+    return {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+def names(container: dict[str, Any]) -> dict[str, Any]:
+    return {variable["name"]: variable for variable in container["env"]}
+
+
+def test_a_target_without_secrets_gets_no_sidecar() -> None:
+    assert "initContainers" not in pod(app={"url": "https://builds.example.com/{appVersionId}"})
+
+
+def test_secrets_are_in_the_courier_and_nowhere_else() -> None:
+    spec: dict[str, Any] = {
+        "app": HEADERS,
+        "gitCredentials": [{"urlPrefix": "https://git.example.com/", "secret": "git"}],
+    }
+
+    secrets = {volume["name"] for volume in pod(**spec)["volumes"] if "secret" in volume}
+    assert secrets == {"secret-app-headers", "secret-git-0"}
+    folder = "/var/run/qgjob/secrets"
+    assert {f"{folder}/app-headers", f"{folder}/git-0"} <= mounted(courier(**spec))
+    assert not any(mount["name"] in secrets for mount in runner(**spec)["volumeMounts"])
+
+
+def test_the_courier_ends_with_the_runner_and_has_its_image() -> None:
+    template = {"spec": {"containers": [{"name": "runner", "image": "own:3"}]}}
+
+    made = courier(app=HEADERS, podTemplate=template)
+
+    assert made["restartPolicy"] == "Always"
+    assert made["image"] == "own:3"
+    assert made["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_runner_and_courier_share_the_socket_and_the_work_folder() -> None:
+    ours, theirs = runner(app=HEADERS), courier(app=HEADERS)
+
+    assert names(ours)["QGJOB_COURIER_SOCKET"] == names(theirs)["QGJOB_COURIER_SOCKET"]
+    assert mounted(ours) <= mounted(theirs)
+
+
+def test_the_claim_for_artifacts_is_the_couriers_alone() -> None:
+    spec = {"artifacts": {"persistentVolumeClaim": {"claimName": "reports"}}}
+
+    assert {"name": "artifacts", "persistentVolumeClaim": {"claimName": "reports"}} in pod(**spec)["volumes"]
+    assert "/var/run/qgjob/artifacts" in mounted(courier(**spec))
+    assert "/var/run/qgjob/artifacts" not in mounted(runner(**spec))
+
+
+def test_a_cache_is_mounted_in_both() -> None:
+    spec = {"app": HEADERS, "cache": {"volume": {"hostPath": {"path": "/var/cache/qgjob"}}}}
+
+    assert {"name": "cache", "hostPath": {"path": "/var/cache/qgjob"}} in pod(**spec)["volumes"]
+    assert "/cache" in mounted(runner(**spec))
+    assert "/cache" in mounted(courier(**spec))
+
+
+def test_secret_variables_come_from_their_secret_and_never_replace_our_own() -> None:
+    wanted = [
+        {"name": "PASSWORD", "secret": "account", "key": "password"},
+        {"name": "POD_UID", "secret": "account", "key": "password"},
+    ]
+
+    found = names(runner(secretEnv=wanted))
+
+    assert found["PASSWORD"]["valueFrom"] == {"secretKeyRef": {"name": "account", "key": "password"}}
+    assert "fieldRef" in found["POD_UID"]["valueFrom"]
+
+
+def test_browserstacks_keys_are_where_its_tests_look_for_them() -> None:
+    provider = {"browserstack": {"device": "d", "osVersion": "14.0", "credentialsSecret": "cloud"}}
+
+    found = names(runner(provider=provider))
+
+    assert found["BROWSERSTACK_USERNAME"]["valueFrom"]["secretKeyRef"] == {"name": "cloud", "key": "username"}
+    assert found["BROWSERSTACK_ACCESS_KEY"]["valueFrom"]["secretKeyRef"] == {
+        "name": "cloud",
+        "key": "accessKey",
+    }
+
+
+EMULATOR = {
+    "image": "emulator:14",
+    "port": 5556,
+    "env": [{"name": "DEVICE", "value": "pixel"}],
+    "resources": {"limits": {"devices.kubevirt.io/kvm": "1"}},
+}
+
+
+def test_an_emulator_is_a_sidecar_with_its_images_own_user() -> None:
+    spec = {"provider": {"emulator": EMULATOR}}
+
+    (made,) = pod(**spec)["initContainers"]
+
+    assert made["name"] == "emulator"
+    assert made["restartPolicy"] == "Always"
+    assert made["env"] == EMULATOR["env"]
+    assert made["resources"] == EMULATOR["resources"]
+    assert "runAsUser" not in pod(**spec)["securityContext"]
+    assert runner(**spec)["securityContext"]["runAsUser"] == 10001
+
+
+def test_an_emulator_is_privileged_only_if_the_target_says_so() -> None:
+    (made,) = pod(provider={"emulator": {**EMULATOR, "privileged": True}})["initContainers"]
+
+    assert made["securityContext"]["privileged"] is True
+    assert "securityContext" not in pod(provider={"emulator": EMULATOR})["initContainers"][0]
+
+
+def test_the_targets_template_adds_to_sidecars_by_name() -> None:
+    proxy = {"name": "courier", "env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}]}
+
+    made = courier(app=HEADERS, podTemplate={"spec": {"initContainers": [proxy]}})
+
+    assert {"HTTPS_PROXY", "QGJOB_COURIER_SOCKET"} <= set(names(made))
