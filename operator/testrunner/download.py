@@ -1,29 +1,33 @@
-"""Fetching one file by URL: with limits, tried again where that can help."""
+"""Fetching one file by URL: with limits, tried again where that can help, from where it was cut."""
 
 from __future__ import annotations
 
+import errno
 import http.client
 import shutil
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from typing import IO, TYPE_CHECKING, Any, Final
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from .drivers.base import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from email.message import Message
 
     from .stop import StopToken
 
-#: Requests for one file at most, and the pause after the first that went wrong (it doubles).
+#: Requests in a row at most that bring nothing new, and the pause after the first of them (it doubles).
 TRIES: Final = 5
 FIRST_PAUSE_SECONDS: Final = 1.0
 #: The longest silence of the server, in seconds.
 SILENCE_SECONDS: Final = 20.0
-_CHUNK: Final = 1024 * 1024
+CHUNK: Final = 1024 * 1024
 _MAY_PASS: Final = frozenset({408, 425, 429})
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class DownloadError(Exception):
@@ -38,8 +42,44 @@ class FileTooLargeError(DownloadError):
     """It is larger than was allowed."""
 
 
-class _TryAgain(Exception):  # noqa: N818
-    """It went wrong in a way that may pass."""
+class RefusedError(DownloadError):
+    """The server does not let us have it (401, 403)."""
+
+
+class TryAgain(Exception):  # noqa: N818
+    """It went wrong in a way that may pass. `progress`: what has come so far can be gone on with."""
+
+    def __init__(self, message: str, *, progress: bool = False) -> None:
+        super().__init__(message)
+        self.progress = progress
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a server says by which one content of a URL can be told from another one; empty where it does not."""
+
+    etag: str = ""
+    last_modified: str = ""
+
+    @property
+    def condition(self) -> str:
+        """For If-Range: a weak tag is no proof that the bytes are the same."""
+        return self.etag if self.etag and not self.etag.startswith("W/") else self.last_modified
+
+    def __bool__(self) -> bool:
+        """Whether the server said anything."""
+        return bool(self.etag or self.last_modified)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What has come."""
+
+    #: In bytes.
+    size: int
+    version: Version = Version()
+    #: The server says that the version that was known is the newest; nothing was written.
+    unchanged: bool = False
 
 
 def download(
@@ -49,67 +89,211 @@ def download(
     max_bytes: int,
     stop: StopToken,
     log: Callable[[str], None],
+    headers: Mapping[str, str] | None = None,
+    known: Version | None = None,
     first_pause: float = FIRST_PAUSE_SECONDS,
-) -> int:
-    """Fetch an http, https or file URL into a file; returns its size in bytes.
+) -> Download:
+    """Fetch an http, https or file URL into a file.
 
-    Connection errors, cut answers, 429 and 5xx are tried again, TRIES times in all.
+    Connection errors, cut answers, 429 and 5xx are tried again, TRIES times in a row; a cut file goes on where it
+    was cut if the server can do that and the file is still the same. `headers` are secret: another host that a
+    server redirects to does not get them. `known`: a version that the caller has already.
 
     Raises:
         NoSuchFileError: 404 or 410.
+        RefusedError: 401 or 403.
         FileTooLargeError: more than `max_bytes`.
         DownloadError: anything else, also after the last try.
         Stopped: `stop` was requested.
     """
-    pause = first_pause
-    for number in range(1, TRIES + 1):
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return Download(_copy(url, Path(unquote(parts.path)), to, max_bytes))
+    if parts.scheme not in ("http", "https"):
+        raise DownloadError(f"{public(url)}: only http, https and file URLs can be fetched")
+    transfer = _Transfer(
+        url, to, max_bytes=max_bytes, stop=stop, headers=headers or {}, known=known or Version()
+    )
+    return persist(public(url), transfer.go_on, stop=stop, log=log, first_pause=first_pause)
+
+
+def persist(
+    what: str,
+    attempt: Callable[[], Download],
+    *,
+    stop: StopToken,
+    log: Callable[[str], None],
+    first_pause: float = FIRST_PAUSE_SECONDS,
+) -> Download:
+    """Repeat `attempt` while it raises TryAgain, with growing pauses. Raises DownloadError at last, Stopped."""
+    pause, number = first_pause, 1
+    while True:
         if stop.requested:
             raise Stopped(stop.reason)
         try:
-            return _fetch(url, to, max_bytes, stop)
-        except _TryAgain as error:
+            return attempt()
+        except TryAgain as error:
+            if error.progress:
+                pause, number = first_pause, 1
             if number == TRIES:
-                raise DownloadError(f"{_public(url)}: {error} (tried {TRIES} times)") from error
-            log(f"{_public(url)}: {error}; trying again in {pause:g} s")
+                raise DownloadError(f"{what}: {error} (tried {TRIES} times)") from error
+            log(f"{what}: {error}; trying again in {pause:g} s")
         stop.wait(pause)
-        pause *= 2
-    raise AssertionError("unreachable: the loop returns or raises")
+        pause, number = pause * 2, number + 1
 
 
-def _fetch(url: str, to: Path, max_bytes: int, stop: StopToken) -> int:
-    parts = urlsplit(url)
-    if parts.scheme == "file":
-        return _copy(url, Path(unquote(parts.path)), to, max_bytes)
-    if parts.scheme not in ("http", "https"):
-        raise DownloadError(f"{_public(url)}: only http, https and file URLs can be fetched")
-    request = urllib.request.Request(url, headers={"User-Agent": "qgjob-runner"})  # noqa: S310 - checked above
-    try:
-        with urllib.request.urlopen(request, timeout=SILENCE_SECONDS) as response:  # noqa: S310
-            expected = _length(response.headers.get("Content-Length"))
-            if expected is not None and expected > max_bytes:
-                raise _too_large(url, max_bytes)
-            size = 0
-            with to.open("wb") as file:
-                while chunk := response.read(_CHUNK):
-                    if stop.requested:
-                        raise Stopped(stop.reason)
-                    size += len(chunk)
-                    if size > max_bytes:
-                        raise _too_large(url, max_bytes)
-                    file.write(chunk)
-    except urllib.error.HTTPError as error:
-        with error:
-            if error.code in (404, 410):
-                raise NoSuchFileError(f"{_public(url)}: HTTP {error.code} {error.reason}") from error
-            if error.code >= 500 or error.code in _MAY_PASS:
-                raise _TryAgain(f"HTTP {error.code} {error.reason}") from error
-            raise DownloadError(f"{_public(url)}: HTTP {error.code} {error.reason}") from error
-    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-        raise _TryAgain(str(getattr(error, "reason", "") or error or type(error).__name__)) from error
-    # http.client takes the end of the connection for the end of the file.
-    if expected is not None and size < expected:
-        raise _TryAgain(f"the answer was cut off after {size} of {expected} bytes")
+def write(stream: IO[bytes], to: Path, *, at: int, url: str, max_bytes: int, stop: StopToken) -> int:
+    """Write what a stream has from byte `at` of a file on; returns the file's size then.
+
+    Raises FileTooLargeError, Stopped, and what the stream raises.
+    """
+    size = at
+    with to.open("r+b" if at else "wb") as file:
+        file.seek(at)
+        file.truncate()
+        while chunk := stream.read(CHUNK):
+            if stop.requested:
+                raise Stopped(stop.reason)
+            size += len(chunk)
+            if size > max_bytes:
+                raise too_large(url, max_bytes)
+            file.write(chunk)
     return size
+
+
+def public(url: str) -> str:
+    """The URL as it may be logged: without a password or a signature."""
+    parts = urlsplit(url)
+    host = parts.netloc.rsplit("@", 1)[-1]
+    return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
+
+
+def too_large(url: str, max_bytes: int) -> FileTooLargeError:
+    """The error for a file that is larger than was allowed."""
+    return FileTooLargeError(f"{public(url)}: larger than {max_bytes} bytes")
+
+
+class _Transfer:
+    """One file on its way: what has come of it, and of which version."""
+
+    def __init__(
+        self,
+        url: str,
+        to: Path,
+        *,
+        max_bytes: int,
+        stop: StopToken,
+        headers: Mapping[str, str],
+        known: Version,
+    ) -> None:
+        self._url = url
+        self._to = to
+        self._max_bytes = max_bytes
+        self._stop = stop
+        self._headers = headers
+        self._known = known
+        self._version = Version()
+        self._size = 0
+
+    def go_on(self) -> Download:
+        before = self._size
+        try:
+            with _open(self._request(), frozenset(self._headers)) as response:
+                return self._receive(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return self._refused(error)
+        except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                raise DownloadError(f"{public(self._url)}: {error}") from error
+            self._size = self._to.stat().st_size if self._to.exists() else 0
+            text = str(getattr(error, "reason", "") or error or type(error).__name__)
+            raise TryAgain(text, progress=self._resumable and self._size > before) from error
+
+    @property
+    def _resumable(self) -> bool:
+        return bool(self._version.condition)
+
+    def _request(self) -> urllib.request.Request:
+        headers = {"User-Agent": "qgjob-runner", **self._headers}
+        if self._size and self._resumable:
+            headers |= {"Range": f"bytes={self._size}-", "If-Range": self._version.condition}
+        elif self._known.etag:
+            headers["If-None-Match"] = self._known.etag
+        elif self._known.last_modified:
+            headers["If-Modified-Since"] = self._known.last_modified
+        return urllib.request.Request(self._url, headers=headers)  # noqa: S310 - http and https only
+
+    def _receive(self, response: http.client.HTTPResponse) -> Download:
+        before, at = self._size, 0
+        if response.status == http.client.PARTIAL_CONTENT:
+            at = self._size
+            if not (response.headers.get("Content-Range") or "").startswith(f"bytes {at}-"):
+                self._size = 0
+                raise TryAgain("the server sent another part than it was asked for")
+        else:
+            self._version = Version(
+                response.headers.get("ETag") or "", response.headers.get("Last-Modified") or ""
+            )
+        length = _length(response.headers.get("Content-Length"))
+        if length is not None and at + length > self._max_bytes:
+            raise too_large(self._url, self._max_bytes)
+        self._size = write(
+            response, self._to, at=at, url=self._url, max_bytes=self._max_bytes, stop=self._stop
+        )
+        # http.client takes the end of the connection for the end of the file.
+        if length is not None and self._size < at + length:
+            cut = f"the answer was cut off after {self._size} of {at + length} bytes"
+            raise TryAgain(cut, progress=self._resumable and self._size > before)
+        return Download(self._size, self._version)
+
+    def _refused(self, error: urllib.error.HTTPError) -> Download:
+        said = f"HTTP {error.code} {error.reason}"
+        if error.code == http.client.NOT_MODIFIED:
+            return Download(0, self._known, unchanged=True)
+        if error.code in (404, 410):
+            raise NoSuchFileError(f"{public(self._url)}: {said}") from error
+        if error.code in (401, 403):
+            raise RefusedError(f"{public(self._url)}: {said}") from error
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and self._size:
+            self._size = 0
+            raise TryAgain(said) from error
+        if error.code >= 500 or error.code in _MAY_PASS:
+            raise TryAgain(said) from error
+        raise DownloadError(f"{public(self._url)}: {said}") from error
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but tells other hosts no secrets."""
+
+    def __init__(self, secret: frozenset[str]) -> None:
+        self._secret = {name.lower() for name in secret}
+
+    def redirect_request(  # noqa: PLR0917 - urllib's
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: Message,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        following = super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+        if following is not None and not _same_host(urlsplit(req.full_url), urlsplit(newurl)):
+            for name in [name for name in following.headers if name.lower() in self._secret]:
+                following.remove_header(name)
+        return following
+
+
+def _open(request: urllib.request.Request, secret: frozenset[str]) -> Any:
+    return urllib.request.build_opener(_Redirects(secret)).open(request, timeout=SILENCE_SECONDS)
+
+
+def _same_host(old: SplitResult, new: SplitResult) -> bool:
+    """Also from http to https, never from https to http."""
+    ports = [parts.port or _DEFAULT_PORTS.get(parts.scheme) for parts in (old, new)]
+    upgraded = (old.scheme, new.scheme) == ("http", "https") and ports == [80, 443]
+    return old.hostname == new.hostname and (upgraded or (old.scheme == new.scheme and ports[0] == ports[1]))
 
 
 def _copy(url: str, source: Path, to: Path, max_bytes: int) -> int:
@@ -117,7 +301,7 @@ def _copy(url: str, source: Path, to: Path, max_bytes: int) -> int:
         if not source.is_file():
             raise NoSuchFileError(f"{url}: no such file in the runner's pod")
         if source.stat().st_size > max_bytes:
-            raise _too_large(url, max_bytes)
+            raise too_large(url, max_bytes)
         shutil.copyfile(source, to)
         return to.stat().st_size
     except OSError as error:
@@ -126,14 +310,3 @@ def _copy(url: str, source: Path, to: Path, max_bytes: int) -> int:
 
 def _length(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
-
-
-def _too_large(url: str, max_bytes: int) -> FileTooLargeError:
-    return FileTooLargeError(f"{_public(url)}: larger than {max_bytes} bytes")
-
-
-def _public(url: str) -> str:
-    """The URL as it may be logged: without a password or a signature."""
-    parts = urlsplit(url)
-    host = parts.netloc.rsplit("@", 1)[-1]
-    return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from qgjob.api.testtarget import TestTargetSpec
+
     from .drivers.base import BatchContext
 
 #: What a program of any kind may need to run in this image. All else stays with the runner: what a pod is given
@@ -42,8 +44,15 @@ def base_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def batch_environment(environment: Mapping[str, str], context: BatchContext) -> dict[str, str]:
     """What every process of the batch gets, the install too: the target's variables, app and device."""
-    target = {variable.name: variable.value for variable in context.target.env}
-    return base_environment(environment) | target | _about_batch(context)
+    return target_environment(environment, context.target) | _about_batch(context)
+
+
+def target_environment(environment: Mapping[str, str], target: TestTargetSpec) -> dict[str, str]:
+    """The same without what only a batch with its device knows: for preparing sources."""
+    own = {variable.name: variable.value for variable in target.env}
+    # The pod has them as its own variables, from Secrets that the runner itself may not read.
+    secret = {each.name: environment[each.name] for each in target.secret_env if each.name in environment}
+    return base_environment(environment) | own | secret
 
 
 def run_environment(

@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
+from qgjob.api import lifecycle
 from qgjob.api.constants import DEVICE_LOST, TEST_TARGETS
 from qgjob.api.lifecycle import Result, RetryPolicy
+from qgjob.api.providers import EMULATOR
 from qgjob.api.source import Source
+from qgjob.api.testbatch import BatchDevice
 from qgjob.api.testtarget import TestTargetSpec
 from qgjob.client import ApiError, ClientError
 
 from .answers import REQUEST_SECONDS, is_away, pause
-from .app import app_url, fetch_app, package_name
+from .app import app_url, package_name
+from .courier.choice import Couriers
 from .drivers import driver_class
 from .drivers.base import BatchContext, Driver, InfrastructureError, Stopped, SubmitterError
 from .endings import EndBatch, Ending, Rest
+from .environment import target_environment
 from .masking import Masks, secret_variables, too_short
-from .sources.store import SourceStore
+from .sources.packages import Packages
+from .sources.store import Prepared, SourceStore
 from .supervision import DriverStuck
 
 if TYPE_CHECKING:
@@ -40,7 +46,7 @@ if TYPE_CHECKING:
     from .stop import StopToken
     from .supervision import Supervisor
     from .tally import Tally
-    from .waiting import Waiting
+
 
 T = TypeVar("T")
 
@@ -70,7 +76,6 @@ class Installing:
         tally: Tally,
         supervisor: Supervisor,
         interruption: Interruption,
-        waiting: Waiting,
         workdir: Path,
         environment: Mapping[str, str],
         clock: Clock,
@@ -87,9 +92,9 @@ class Installing:
         self._environment = environment
         self._clock = clock
         self._log = log
-        self._waiting = waiting
         self._stop = interruption.stop.child()
         self._sources: SourceStore | None = None
+        self._couriers: Couriers | None = None
         self._target: TestTargetSpec | None = None
         self.driver: Driver | None = None
         #: What the target declares as secret, once it was read.
@@ -146,11 +151,13 @@ class Installing:
             else:
                 self.source_of(entry, job)
 
-    def source_of(self, entry: BatchJob, job: Job) -> Path | None:
-        """The folder of a TestJob's source; None where it can't be had, which the TestJob was told then."""
+    def source_of(self, entry: BatchJob, job: Job) -> Prepared | None:
+        """A TestJob's source; None where it can't be had, which the TestJob was told then."""
         own = job["spec"].get("source")
+        # What its first attempt ran: a branch that went on meanwhile is another test.
+        commit = str(lifecycle.get(job.get("status") or {}, "revision") or "")
         try:
-            return self._prepare_source(Source.model_validate(own) if own else self.target.source)
+            return self._prepare_source(Source.model_validate(own) if own else self.target.source, commit)
         except SubmitterError as error:
             if own:
                 result = Result("failed", error.message, final_reason=error.reason)
@@ -165,24 +172,22 @@ class Installing:
             self._fail_source(entry, job, Result("infrastructure", message))
         return None
 
-    def _prepare_source(self, source: Source | None) -> Path:
+    def _prepare_source(self, source: Source | None, commit: str) -> Prepared:
         store = self._store()
-        if known := store.known(source):
+        if known := store.known(source, commit):
             return known
         stop = self._stop.child()
         try:
-            return self._in_time(lambda: store.prepare(source, stop), stop=stop)
+            return self._in_time(lambda: store.prepare(source, commit, stop), stop=stop)
         except Stopped:
             self._interruption.raise_if_any()
-            raise store.broken(source, InfrastructureError(f"the test files: {stop.reason}")) from None
+            error = InfrastructureError(f"the test files: {stop.reason}")
+            raise store.broken(source, commit, error) from None
 
-    def install(self, deadline: float) -> Installed:
-        """Build and prepare the driver, download the app, install it once.
-
-        The batch may wait for a driver that has no capacity until `deadline`, in the clock's monotonic seconds.
-        """
+    def install(self) -> Installed:
+        """Build and prepare the driver, download the app, install it once."""
         with self._stage("PrepareFailed"):
-            kind = driver_class(self.target.driver.name).for_target(self.target)
+            kind = driver_class(self.target.driver.name)
             context = self._context()
             if kind.needs_app and context.app_path is None:
                 raise InfrastructureError(f"driver {kind.name} needs an app: set app.url in the TestTarget")
@@ -192,20 +197,12 @@ class Installing:
         with self._stage("PrepareFailed"):
             self.driver = driver = self._in_time(lambda: kind(context, self._stop))
             self._in_time(driver.prepare)
-        late = f"no test could begin within {self.target.timeouts.batch_seconds} s (timeouts.batchSeconds)"
-        self._waiting.wait(
-            driver,
-            self._stop,
-            deadline=deadline,
-            late=Ending("Failed", "NoCapacity", late, Rest.CHARGE),
-        )
         begun = self._clock.monotonic()
-        app, path = self.target.app, context.app_path
-        if app is not None and path is not None:
-            version = context.app_version_id
+        if (path := context.app_path) is not None:
+            couriers = self.couriers
             with self._stage("AppDownloadFailed"):
                 self._in_time(
-                    lambda: fetch_app(app, version, path, stop=self._stop, log=self._log.line), since=begun
+                    lambda: couriers.fetch_app(path, stop=self._stop, log=self._log.line), since=begun
                 )
         with self._stage("InstallFailed"):
             self._in_time(driver.install, since=begun)
@@ -216,14 +213,14 @@ class Installing:
     def _context(self) -> BatchContext:
         spec, app = self._record.spec, self.target.app
         path = None
-        if app is not None and app.url is not None:
+        if app is not None and app.url:
             path = self._workdir / "app" / package_name(app_url(app, spec.app_version_id))
         return BatchContext(
             namespace=self._record.namespace,
             batch=self._record.name,
             target=self.target,
             app_version_id=spec.app_version_id,
-            device=spec.device,
+            device=spec.device or _own_device(self.target),
             app_path=path,
             workdir=self._workdir,
             sources=self._store().folders,
@@ -231,15 +228,29 @@ class Installing:
             masks=self.masks,
         )
 
+    @property
+    def couriers(self) -> Couriers:
+        """Who fetches and stores for this batch. After `read_target`."""
+        if self._couriers is None:
+            self._couriers = Couriers(
+                self.target,
+                self._record.spec.app_version_id,
+                environment=self._environment,
+                log=self._log.line,
+            )
+        return self._couriers
+
     def _store(self) -> SourceStore:
         if self._sources is None:
+            packages = None
+            if cache := self.couriers.cache:
+                packages = Packages(cache, target_environment(self._environment, self.target))
             self._sources = SourceStore(
                 self._workdir / "sources",
                 client=self._client,
                 namespace=self._record.namespace,
-                # git may need anything (GIT_SSL_CAINFO, SSH_AUTH_SOCK, …), and runs nothing of what it fetches.
-                environment=self._environment,
-                timeout=float(self.target.timeouts.install_seconds),
+                courier=self.couriers,
+                packages=packages,
                 log=self._log.line,
             )
         return self._sources
@@ -283,6 +294,14 @@ class Installing:
         """A device that was in quarantine was tried at its own risk: that costs no TestJob anything."""
         rest = Rest.GIVE_BACK if self._record.spec.trial else Rest.CHARGE
         raise EndBatch(Ending("Failed", reason, message, rest))
+
+
+def _own_device(target: TestTargetSpec) -> BatchDevice | None:
+    """The emulator beside the runner in its pod: nobody leased it, nobody else can reach it."""
+    emulator = target.provider.emulator
+    if emulator is None:
+        return None
+    return BatchDevice(name=EMULATOR, address=f"127.0.0.1:{emulator.port}")
 
 
 def _fail(reason: str, message: str) -> NoReturn:

@@ -111,8 +111,12 @@ class Reporter:
                 return None
             raise
 
-    def start(self, entry: BatchJob, job: Job, give_up: Callable[[float], bool]) -> Job | None:
+    def start(
+        self, entry: BatchJob, job: Job, give_up: Callable[[float], bool], *, revision: str = ""
+    ) -> Job | None:
         """Write that the test runs here now; returns the TestJob as it then is, None if it may not run.
+
+        `revision` is the commit of its git source.
 
         Without a verdict nothing is run. `give_up(seconds)` waits, and says whether to stop asking.
         """
@@ -121,7 +125,9 @@ class Reporter:
             job,
             allowed=frozenset({Standing.READY}),
             reached=frozenset({Standing.RUNNING}),
-            changes=lambda seen: lifecycle.start(_status(seen), self._pod.name, self._clock.now()),
+            changes=lambda seen: lifecycle.start(
+                _status(seen), self._pod.name, self._clock.now(), revision=revision
+            ),
         )
         tries = 0
         while (verdict := self._try(report)) is Verdict.AWAY:

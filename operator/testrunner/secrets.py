@@ -5,20 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from qgjob.api.credentials import APP_HEADERS, APP_S3, ARTIFACTS_S3, GIT, SECRETS_FOLDER
+
 from .drivers.base import InfrastructureError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Where a pod has them, one folder for each purpose; another place is named by VARIABLE.
-FOLDER: Final = Path("/var/run/qgjob/secrets")
-VARIABLE: Final = "QGJOB_SECRETS_DIR"
+__all__ = ["APP_HEADERS", "APP_S3", "ARTIFACTS_S3", "FOLDER", "GIT", "VARIABLE", "Secrets"]
 
-#: Purposes, the folders' names. Git's are numbered as in TestTarget.spec.gitCredentials.
-APP_HEADERS: Final = "app-headers"
-APP_S3: Final = "app-s3"
-ARTIFACTS_S3: Final = "artifacts-s3"
-GIT: Final = "git-{index}"
+#: Where a pod has them, one folder for each purpose; another place is named by VARIABLE.
+FOLDER: Final = Path(SECRETS_FOLDER)
+VARIABLE: Final = "QGJOB_SECRETS_DIR"
 
 
 class Secrets:

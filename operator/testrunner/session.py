@@ -9,7 +9,6 @@ from qgjob.client import ClientError
 
 from .answers import is_away, pause
 from .artifacts.collection import Collection
-from .artifacts.stores import open_store
 from .claims import Claims
 from .clock import Clock
 from .closing import Closing
@@ -23,7 +22,6 @@ from .supervision import Supervisor
 from .tally import Tally
 from .testing import Testing
 from .turns import Turns
-from .waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,15 +78,6 @@ class Session:
         self._fence = Fence(self._record.read, DEFAULT_FENCE_SECONDS, clock, self.interruption.fenced)
         self._owned_at = 0.0
         self._collection: Collection | None = None
-        self._waiting = Waiting(
-            self._record,
-            self._claims,
-            self._reporter,
-            supervisor=self._supervisor,
-            interruption=self.interruption,
-            clock=clock,
-            log=log,
-        )
         self._installing = Installing(
             client,
             self._record,
@@ -97,7 +86,6 @@ class Session:
             tally=self._tally,
             supervisor=self._supervisor,
             interruption=self.interruption,
-            waiting=self._waiting,
             workdir=workdir,
             environment=environment,
             clock=clock,
@@ -169,7 +157,7 @@ class Session:
         self._fence.start()
         self._installing.prepare_sources()
         self._must_be_something()
-        installed = self._installing.install(self._batch_deadline)
+        installed = self._installing.install()
         self._mark_running(installed.seconds)
         return installed
 
@@ -198,11 +186,8 @@ class Session:
                 self._log.line(str(error))
             self.interruption.pause(pause(tries))
 
-    @property
-    def _batch_deadline(self) -> float:
-        return self._owned_at + self._installing.target.timeouts.batch_seconds
-
     def _test(self, installed: Installed) -> None:
+        timeouts = self._installing.target.timeouts
         self._collection = self._collect()
         Testing(
             self._record,
@@ -214,8 +199,7 @@ class Session:
             tally=self._tally,
             supervisor=self._supervisor,
             interruption=self.interruption,
-            waiting=self._waiting,
-            batch_deadline=self._batch_deadline,
+            batch_deadline=self._owned_at + timeouts.batch_seconds,
             environment=self._environment,
             collection=self._collection,
             clock=self._clock,
@@ -225,16 +209,12 @@ class Session:
     def _collect(self) -> Collection | None:
         """Keeps artifacts, if the target says where."""
         artifacts = self._installing.target.artifacts
-        if artifacts is None:
+        store = self._installing.couriers.store(self._namespace, self._record.spec.target)
+        if artifacts is None or store is None:
             return None
         return Collection(
             artifacts,
-            open_store(
-                artifacts,
-                namespace=self._namespace,
-                target=self._record.spec.target,
-                environment=self._environment,
-            ),
+            store,
             namespace=self._namespace,
             target=self._record.spec.target,
             workdir=self._workdir,

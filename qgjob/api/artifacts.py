@@ -29,6 +29,11 @@ ABOUT: Final = "attempt.json"
 LEFT_OUT: Final = "left-out.txt"
 
 
+def attempt_path(job: str, uid: str, attempt: int) -> str:
+    """How every key of an attempt ends, but for the last '/': no other attempt has it."""
+    return f"{job}-{uid[:_UID_CHARACTERS]}/{attempt}"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A target's part of a store."""
@@ -57,7 +62,7 @@ class Place:
 
     def key(self, *, started: str, job: str, uid: str, attempt: int) -> str:
         """The key of an attempt's folder; `started` is its startTime as its status has it. Ends with '/'."""
-        return f"{self.root}{started[:10]}/{job}-{uid[:_UID_CHARACTERS]}/{attempt}/"
+        return f"{self.root}{started[:10]}/{attempt_path(job, uid, attempt)}/"
 
     def url(self, key: str) -> str:
         """The link to a folder or file."""

@@ -203,11 +203,18 @@ def claim(status: Status, batch: str, replays: int) -> Changes:
     }
 
 
-def start(status: Status, pod: str, now: datetime) -> Changes:
-    """The runner's pod begins the test."""
+def start(status: Status, pod: str, now: datetime, *, revision: str = "") -> Changes:
+    """The runner's pod begins the test. `revision` is the commit that it runs of a git source."""
     _require(status, RUNNING)
     # Why it waited (an image that could not be pulled at first) is over with that.
-    return {"phase": RUNNING, "pod": pod, "startTime": timestamp(now), "reason": "", "message": ""}
+    changes: Changes = {
+        "phase": RUNNING,
+        "pod": pod,
+        "startTime": timestamp(now),
+        "reason": "",
+        "message": "",
+    }
+    return changes | {"revision": revision} if revision else changes
 
 
 def finish(status: Status, result: Result, policy: RetryPolicy, max_retries: int, now: datetime) -> Changes:
@@ -270,6 +277,8 @@ def replay(status: Status, replays: int, now: datetime) -> Changes:
         "reason": "Replayed",
         "message": "",
         "conditions": [],
+        # Who replays a test has often mended it, in the branch that it comes from.
+        "revision": "",
     }
 
 

@@ -11,18 +11,23 @@ import itertools
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
+from hack.localcluster.rest import ApiError
 from hack.localcluster.throwaway import ThrowawayControlPlane
+from qgjob.api.constants import RUNNER_ACCOUNT, RUNNER_CLUSTER_ROLE
 from tests.apiserver.crds import install_crds
 from tests.e2e.appwright.support import SimulatedPhone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+_ROLE = Path(__file__).parents[2] / "manifests" / "base" / "runner-rbac.yaml"
+_RBAC = "rbac.authorization.k8s.io"
 _NUMBERS = itertools.count(1)
 
 
@@ -70,3 +75,22 @@ def adb() -> str:
 def phone(adb: str, tmp_path: Path) -> Iterator[SimulatedPhone]:
     with SimulatedPhone(tmp_path / "phone.log") as running:
         yield running
+
+
+@pytest.fixture
+def account(crds: ThrowawayControlPlane, namespace: str) -> Path:
+    """A kubeconfig of the runners' service account, bound as the operator binds it."""
+    client = crds.client
+    try:
+        client.create(f"/apis/{_RBAC}/v1/clusterroles", yaml.safe_load(_ROLE.read_text()))
+    except ApiError as error:
+        if error.status != 409:  # an earlier test made it
+            raise
+    client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": RUNNER_ACCOUNT}})
+    binding = {
+        "metadata": {"name": RUNNER_ACCOUNT},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": RUNNER_CLUSTER_ROLE},
+        "subjects": [{"kind": "ServiceAccount", "name": RUNNER_ACCOUNT, "namespace": namespace}],
+    }
+    client.create(f"/apis/{_RBAC}/v1/namespaces/{namespace}/rolebindings", binding)
+    return crds.kubeconfig_for_service_account(namespace, RUNNER_ACCOUNT)

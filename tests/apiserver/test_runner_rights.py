@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 
-from hack.localcluster.rest import ApiError
-from qgjob.api.constants import RUNNER_ACCOUNT, RUNNER_CLUSTER_ROLE, TEST_BATCHES, TEST_JOBS, TEST_TARGETS
+from qgjob.api.constants import TEST_BATCHES, TEST_JOBS, TEST_TARGETS
 from qgjob.client import ApiError as Refused
 from qgjob.client import Client
 from tests.apiserver.runner_support import World
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hack.localcluster.throwaway import ThrowawayControlPlane
-
-ROLE = Path(__file__).parents[2] / "manifests" / "base" / "runner-rbac.yaml"
-RBAC = "rbac.authorization.k8s.io"
-
-
-@pytest.fixture
-def account(crds: ThrowawayControlPlane, namespace: str) -> Path:
-    """A kubeconfig of the runners' service account, bound as the operator binds it."""
-    client = crds.client
-    try:
-        client.create(f"/apis/{RBAC}/v1/clusterroles", yaml.safe_load(ROLE.read_text()))
-    except ApiError as error:
-        if error.status != 409:  # an earlier test made it
-            raise
-    client.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": RUNNER_ACCOUNT}})
-    binding = {
-        "metadata": {"name": RUNNER_ACCOUNT},
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": RUNNER_CLUSTER_ROLE},
-        "subjects": [{"kind": "ServiceAccount", "name": RUNNER_ACCOUNT, "namespace": namespace}],
-    }
-    client.create(f"/apis/{RBAC}/v1/namespaces/{namespace}/rolebindings", binding)
-    return crds.kubeconfig_for_service_account(namespace, RUNNER_ACCOUNT)
 
 
 def test_a_batch_needs_no_more_than_the_role_gives(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from qgjob.api.credentials import ARTIFACTS_FOLDER
+
 from ..secrets import Secrets
 from .base import Scope
 from .bucket import BucketStore
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from .base import Store
 
 #: Where a pod has the target's claim mounted; another place is named by VARIABLE.
-MOUNT: Final = Path("/var/run/qgjob/artifacts")
+MOUNT: Final = Path(ARTIFACTS_FOLDER)
 VARIABLE: Final = "QGJOB_ARTIFACTS_DIR"
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ..drivers.base import InfrastructureError, Stopped
 from ..process import ProcessEnd, run_process
 from .extract import invalid
+from .git_login import NO_LOGIN, GitLogin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,27 +26,43 @@ _NOT_THERE: Final = re.compile(
     r"|returned error: (404|410)",
     re.IGNORECASE,
 )
+# A server that wants to know who asks, or does not like the answer.
+_REFUSED: Final = re.compile(
+    r"returned error: (401|403)|authentication failed|could not read (username|password)"
+    r"|permission denied|host key verification failed|invalid credentials|terminal prompts disabled",
+    re.IGNORECASE,
+)
+_FULL_COMMIT: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
-def prepare_git(
+def fetch_git(
     source: GitSource,
     folder: Path,
     *,
+    commit: str = "",
+    login: GitLogin = NO_LOGIN,
     environment: Mapping[str, str],
     timeout: float,
     stop: StopToken,
     log: Callable[[str], None],
-) -> Path:
-    """Fetch the one revision (depth 1 where the server allows it); returns the project's folder in it.
+) -> str:
+    """Fetch one revision into a new folder (depth 1 where the server allows it); returns its commit.
 
-    `timeout` is in seconds, for each git command. Raises SubmitterError, InfrastructureError, Stopped.
+    That is `commit` where given, else what `source.revision` is now. `timeout` is in seconds, for each git command.
+    Raises SubmitterError, InfrastructureError, Stopped.
     """
-    if source.revision.startswith("-"):
-        raise invalid(f"source.git.revision: {source.revision!r} is no revision")
+    revision = commit or source.revision
+    if revision.startswith("-"):
+        raise invalid(f"source.git.revision: {revision!r} is no revision")
     folder.mkdir(parents=True)
-    # Never wait for a password that nobody types.
-    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -o BatchMode=yes"}
-    env = quiet | dict(environment) | {"LC_ALL": "C"}
+    env = {
+        # Never wait for a password that nobody types.
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+        **environment,
+        "LC_ALL": "C",
+        **login.environment,
+    }
 
     def git(*arguments: str) -> ProcessEnd:
         argv = ["git", "-c", "advice.detachedHead=false", "-c", "protocol.ext.allow=never", *arguments]
@@ -61,26 +78,47 @@ def prepare_git(
             raise InfrastructureError(f"git {arguments[0]} took longer than {timeout:g} s")
         return end
 
-    log(f"fetching {source.revision} of {source.repository}")
-    _must(git("init", "--quiet"))
-    shallow = git("fetch", "--quiet", "--depth", "1", "--", source.repository, source.revision)
+    def must(end: ProcessEnd) -> ProcessEnd:
+        if end.returncode != 0:
+            raise _error(end, source, login)
+        return end
+
+    log(f"fetching {revision} of {source.repository}")
+    must(git("init", "--quiet"))
+    shallow = git("fetch", "--quiet", "--depth", "1", "--", source.repository, revision)
     if shallow.returncode == 0:
-        _must(git("checkout", "--quiet", "--detach", "FETCH_HEAD"))
+        must(git("checkout", "--quiet", "--detach", "FETCH_HEAD"))
+    elif _REFUSED.search(shallow.tail):
+        raise _error(shallow, source, login)
     else:
         # A commit by its short name, or a server that serves no single commits: fetch everything and look.
         everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
-        _must(git("fetch", "--quiet", "--", source.repository, *everything))
-        _must(git("checkout", "--quiet", "--detach", source.revision, "--"))
+        must(git("fetch", "--quiet", "--", source.repository, *everything))
+        must(git("checkout", "--quiet", "--detach", revision, "--"))
+    found = must(git("rev-parse", "HEAD")).tail.strip()
+    if not _FULL_COMMIT.fullmatch(found):
+        raise InfrastructureError(f"git rev-parse said {found[:200]!r} where it should say a commit")
+    if found != revision:
+        log(f"{revision} is {found}")
+    return found
+
+
+def project_folder(source: GitSource, folder: Path) -> Path:
+    """The project's folder in a fetched repository. Raises SubmitterError where there is none."""
     project = (folder / source.path).resolve()
     if not project.is_relative_to(folder.resolve()) or not project.is_dir():
         raise invalid(f"source.git.path: {source.repository} has no folder {source.path!r}")
     return project
 
 
-def _must(end: ProcessEnd) -> None:
-    if end.returncode == 0:
-        return
+def _error(end: ProcessEnd, source: GitSource, login: GitLogin) -> Exception:
     text = end.tail.strip() or f"git ended with {end.returncode}"
+    if _REFUSED.search(text):
+        return InfrastructureError(
+            f"the test files could not be fetched: {login.advice(source.repository)}: {text}"
+        )
     if _NOT_THERE.search(text):
-        raise invalid(f"source.git: {text}")
-    raise InfrastructureError(f"the test files could not be fetched: {text}")
+        # Servers hide private repositories from strangers behind a 404.
+        hint = "" if login.secret else " (a private one needs an entry in the TestTarget's gitCredentials)"
+        return invalid(f"source.git: {text}{hint if 'not found' in text.lower() else ''}")
+    return InfrastructureError(f"the test files could not be fetched: {text}")

@@ -12,6 +12,7 @@ from qgjob.api.stores import App
 from testrunner.app import app_url, fetch_app, package_name
 from testrunner.download import TRIES, DownloadError, FileTooLargeError, NoSuchFileError, download
 from testrunner.drivers.base import InfrastructureError, Stopped, SubmitterError
+from testrunner.secrets import Secrets
 from testrunner.stop import StopToken
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
-CONTENT = b"x" * 10_000
+CONTENT = bytes(range(250)) * 40
 
 
 class Server:
@@ -29,12 +30,14 @@ class Server:
     def __init__(self) -> None:
         self.answers: list[Answer] = [whole]
         self.paths: list[str] = []
+        self.headers: list[dict[str, str]] = []
         scene = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 number = len(scene.paths)
                 scene.paths.append(self.path)
+                scene.headers.append(dict(self.headers.items()))
                 scene.answers[min(number, len(scene.answers) - 1)](self)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
@@ -89,7 +92,7 @@ def server() -> Iterator[Server]:
 def get(url: str, to: Path, *, max_bytes: int = 1_000_000, stop: StopToken | None = None) -> int:
     return download(
         url, to, max_bytes=max_bytes, stop=stop or StopToken(), log=lambda _: None, first_pause=0.001
-    )
+    ).size
 
 
 def test_a_file_arrives_whole(server: Server, tmp_path: Path) -> None:
@@ -176,7 +179,7 @@ def app(server: Server) -> App:
 
 
 def fetch(server: Server, to: Path) -> None:
-    fetch_app(app(server), "1.2+3", to, stop=StopToken(), log=lambda _: None)
+    fetch_app(app(server), "1.2+3", to, secrets=Secrets(to.parent), stop=StopToken(), log=lambda _: None)
 
 
 def test_the_app_version_is_quoted_into_the_url(server: Server, tmp_path: Path) -> None:
@@ -218,3 +221,130 @@ def test_the_package_keeps_its_name(url: str, name: str) -> None:
 
 def test_the_url_of_an_app_version() -> None:
     assert app_url(App(url="https://b/{appVersionId}.apk"), "v1") == "https://b/v1.apk"
+
+
+def tagged(tag: str, *, until: int | None = None, content: bytes = CONTENT) -> Answer:
+    """A server that knows ranges; it cuts its answers at a byte of the file."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        wanted = handler.headers.get("Range")
+        begin = 0
+        if handler.headers.get("If-None-Match") == tag:
+            handler.send_response(304)
+            handler.end_headers()
+            return
+        if wanted and handler.headers.get("If-Range") == tag:
+            begin = int(wanted.removeprefix("bytes=").rstrip("-"))
+            handler.send_response(206)
+            handler.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
+        else:
+            handler.send_response(200)
+        handler.send_header("ETag", tag)
+        handler.send_header("Content-Length", str(len(content) - begin))
+        handler.end_headers()
+        handler.wfile.write(content[begin:until])
+
+    return answer
+
+
+def test_a_cut_file_goes_on_where_it_was_cut(server: Server, tmp_path: Path) -> None:
+    # More cuts than there are tries: each brought something new.
+    cuts = [tagged('"a"', until=1000 * number) for number in range(1, TRIES + 3)]
+    server.answers = [*cuts, tagged('"a"')]
+
+    assert get(server.url, tmp_path / "app") == len(CONTENT)
+
+    assert (tmp_path / "app").read_bytes() == CONTENT
+    assert server.headers[-1]["Range"] == f"bytes={1000 * (TRIES + 2)}-"
+
+
+def test_a_file_that_was_replaced_meanwhile_starts_over(server: Server, tmp_path: Path) -> None:
+    newer = CONTENT[::-1]
+    server.answers = [tagged('"a"', until=5000), tagged('"b"', content=newer)]
+
+    get(server.url, tmp_path / "app")
+
+    assert (tmp_path / "app").read_bytes() == newer
+
+
+def test_a_server_that_sends_another_part_is_not_believed(server: Server, tmp_path: Path) -> None:
+    def other_part(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(206)
+        handler.send_header("Content-Range", f"bytes 1-{len(CONTENT) - 1}/{len(CONTENT)}")
+        handler.send_header("Content-Length", str(len(CONTENT) - 1))
+        handler.end_headers()
+        handler.wfile.write(CONTENT[1:])
+
+    server.answers = [tagged('"a"', until=5000), other_part, tagged('"a"')]
+
+    get(server.url, tmp_path / "app")
+
+    assert (tmp_path / "app").read_bytes() == CONTENT
+
+
+def redirect(to: str) -> Answer:
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", to)
+        handler.end_headers()
+
+    return answer
+
+
+@pytest.fixture
+def other() -> Iterator[Server]:
+    scene = Server()
+    threading.Thread(target=scene.http.serve_forever, daemon=True).start()
+    yield scene
+    scene.http.shutdown()
+    scene.http.server_close()
+
+
+def secret_headers(folder: Path) -> Secrets:
+    (folder / "secrets/app-headers").mkdir(parents=True)
+    (folder / "secrets/app-headers/X-Api-Key").write_text("s3cret\n")
+    return Secrets(folder / "secrets")
+
+
+def fetch_with_headers(server: Server, folder: Path) -> None:
+    fetch_app(
+        App(url=server.url + "/{appVersionId}/app.apk", headers_secret="builds"),
+        "v1",
+        folder / "app",
+        secrets=secret_headers(folder),
+        stop=StopToken(),
+        log=lambda _: None,
+    )
+
+
+def test_the_secrets_keys_are_headers(server: Server, tmp_path: Path) -> None:
+    fetch_with_headers(server, tmp_path)
+
+    assert server.headers[0]["X-Api-Key"] == "s3cret"
+
+
+def test_a_redirect_to_another_host_does_not_take_the_headers_along(
+    server: Server, other: Server, tmp_path: Path
+) -> None:
+    server.answers = [redirect(other.url + "/elsewhere")]
+
+    fetch_with_headers(server, tmp_path)
+
+    assert (tmp_path / "app").read_bytes() == CONTENT
+    assert "s3cret" not in str(other.headers)
+
+
+def test_a_redirect_on_the_same_host_keeps_them(server: Server, tmp_path: Path) -> None:
+    server.answers = [redirect("/elsewhere"), whole]
+
+    fetch_with_headers(server, tmp_path)
+
+    assert server.headers[1]["X-Api-Key"] == "s3cret"
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_refusal_names_the_secret_to_check(server: Server, tmp_path: Path, code: int) -> None:
+    server.answers = [status(code)]
+
+    with pytest.raises(InfrastructureError, match=r"check the Secret builds .*app\.headersSecret"):
+        fetch_with_headers(server, tmp_path)

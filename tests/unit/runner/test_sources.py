@@ -12,7 +12,7 @@ import pytest
 from qgjob.api.source import GitSource
 from testrunner.drivers.base import SubmitterError
 from testrunner.sources.extract import extract
-from testrunner.sources.git import prepare_git
+from testrunner.sources.git import fetch_git, project_folder
 from testrunner.sources.lookup import require_source, require_test
 from testrunner.stop import StopToken
 
@@ -156,14 +156,16 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def fetch(repository: str, to: Path, **fields: str) -> Path:
-    return prepare_git(
-        GitSource(repository=repository, **fields),
+    source = GitSource(repository=repository, **fields)
+    fetch_git(
+        source,
         to,
         environment={"PATH": os.environ["PATH"], "HOME": str(to.parent)},
         timeout=60,
         stop=StopToken(),
         log=lambda _: None,
     )
+    return project_folder(source, to)
 
 
 def test_git_fetches_the_default_branch_and_its_folder(repository: Repository, tmp_path: Path) -> None:
