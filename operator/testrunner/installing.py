@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .stop import StopToken
     from .supervision import Supervisor
     from .tally import Tally
-
+    from .waiting import Waiting
 
 T = TypeVar("T")
 
@@ -76,6 +76,7 @@ class Installing:
         tally: Tally,
         supervisor: Supervisor,
         interruption: Interruption,
+        waiting: Waiting,
         workdir: Path,
         environment: Mapping[str, str],
         clock: Clock,
@@ -92,6 +93,7 @@ class Installing:
         self._environment = environment
         self._clock = clock
         self._log = log
+        self._waiting = waiting
         self._stop = interruption.stop.child()
         self._sources: SourceStore | None = None
         self._couriers: Couriers | None = None
@@ -184,10 +186,13 @@ class Installing:
             error = InfrastructureError(f"the test files: {stop.reason}")
             raise store.broken(source, commit, error) from None
 
-    def install(self) -> Installed:
-        """Build and prepare the driver, download the app, install it once."""
+    def install(self, deadline: float) -> Installed:
+        """Build and prepare the driver, download the app, install it once.
+
+        The batch may wait for a driver that has no capacity until `deadline`, in the clock's monotonic seconds.
+        """
         with self._stage("PrepareFailed"):
-            kind = driver_class(self.target.driver.name)
+            kind = driver_class(self.target.driver.name).for_target(self.target)
             context = self._context()
             if kind.needs_app and context.app_path is None:
                 raise InfrastructureError(f"driver {kind.name} needs an app: set app.url in the TestTarget")
@@ -197,6 +202,13 @@ class Installing:
         with self._stage("PrepareFailed"):
             self.driver = driver = self._in_time(lambda: kind(context, self._stop))
             self._in_time(driver.prepare)
+        late = f"no test could begin within {self.target.timeouts.batch_seconds} s (timeouts.batchSeconds)"
+        self._waiting.wait(
+            driver,
+            self._stop,
+            deadline=deadline,
+            late=Ending("Failed", "NoCapacity", late, Rest.CHARGE),
+        )
         begun = self._clock.monotonic()
         if (path := context.app_path) is not None:
             couriers = self.couriers

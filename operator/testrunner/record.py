@@ -127,6 +127,8 @@ class BatchRecord:
             {"op": "test", "path": "/status/phase", "value": "Installing"},
             {"op": "add", "path": "/status/phase", "value": "Running"},
             {"op": "add", "path": "/status/installSeconds", "value": round(install_seconds, 3)},
+            # What it waited for is over.
+            {"op": "add", "path": "/status/message", "value": ""},
         ]
         sent = self._clock.monotonic()
         try:
@@ -144,6 +146,11 @@ class BatchRecord:
                 raise
             return False
         return self._keep(batch, sent) is Ownership.MINE
+
+    def tell(self, message: str) -> None:
+        """Say what it waits for before its install; nothing where that is over. Raises ClientError."""
+        if self._phase == "Installing":
+            self._patch_by_version({"message": lifecycle.clip(message)})
 
     def close(self, status: dict[str, Any]) -> None:
         """The last write, by the resourceVersion that was read last; raises ClientError (409: it changed)."""

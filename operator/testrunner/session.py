@@ -22,6 +22,7 @@ from .supervision import Supervisor
 from .tally import Tally
 from .testing import Testing
 from .turns import Turns
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,15 @@ class Session:
         self._fence = Fence(self._record.read, DEFAULT_FENCE_SECONDS, clock, self.interruption.fenced)
         self._owned_at = 0.0
         self._collection: Collection | None = None
+        self._waiting = Waiting(
+            self._record,
+            self._claims,
+            self._reporter,
+            supervisor=self._supervisor,
+            interruption=self.interruption,
+            clock=clock,
+            log=log,
+        )
         self._installing = Installing(
             client,
             self._record,
@@ -86,6 +96,7 @@ class Session:
             tally=self._tally,
             supervisor=self._supervisor,
             interruption=self.interruption,
+            waiting=self._waiting,
             workdir=workdir,
             environment=environment,
             clock=clock,
@@ -157,7 +168,7 @@ class Session:
         self._fence.start()
         self._installing.prepare_sources()
         self._must_be_something()
-        installed = self._installing.install()
+        installed = self._installing.install(self._batch_deadline)
         self._mark_running(installed.seconds)
         return installed
 
@@ -186,8 +197,11 @@ class Session:
                 self._log.line(str(error))
             self.interruption.pause(pause(tries))
 
+    @property
+    def _batch_deadline(self) -> float:
+        return self._owned_at + self._installing.target.timeouts.batch_seconds
+
     def _test(self, installed: Installed) -> None:
-        timeouts = self._installing.target.timeouts
         self._collection = self._collect()
         Testing(
             self._record,
@@ -199,7 +213,8 @@ class Session:
             tally=self._tally,
             supervisor=self._supervisor,
             interruption=self.interruption,
-            batch_deadline=self._owned_at + timeouts.batch_seconds,
+            waiting=self._waiting,
+            batch_deadline=self._batch_deadline,
             environment=self._environment,
             collection=self._collection,
             clock=self._clock,

@@ -10,7 +10,14 @@ from qgjob.api import lifecycle
 from qgjob.api.testjob import TestJobSpec
 from qgjob.client import ClientError
 
-from .drivers.base import InfrastructureError, Stopped, SubmitterError, TestResult, TestRun
+from .drivers.base import (
+    InfrastructureError,
+    NoCapacityError,
+    Stopped,
+    SubmitterError,
+    TestResult,
+    TestRun,
+)
 from .endings import Abandoned, EndBatch, Ending, Rest
 from .environment import run_environment
 from .standing import Ownership, Standing
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
     from .supervision import Supervisor
     from .tally import Tally
     from .turns import Turns
+    from .waiting import Waiting
 
 #: While a test runs, all claims are read so often: for cancellations and claims that were taken away.
 LOOK_SECONDS: Final = 3.0
@@ -42,6 +50,8 @@ LOOK_SECONDS: Final = 3.0
 READ_BATCH_SECONDS: Final = 2.0
 #: A driver keeps a test's time by itself; the runner steps in so much later.
 OVERTIME_SECONDS: Final = 60.0
+#: A test that finds no capacity (NoCapacityError) is begun so often.
+TRIES_TO_BEGIN: Final = 6
 
 
 @dataclass(slots=True)
@@ -54,6 +64,9 @@ class Running:
     #: Where its reports go, and the copy of its part of the log.
     reports: Path
     log: Path
+    #: When it began, by the wall clock and in monotonic seconds; later where it had to begin again.
+    started_at: datetime
+    begun: float
     cancelled: bool = False
     taken: bool = False
     batch_over: bool = False
@@ -78,6 +91,7 @@ class Testing:
         tally: Tally,
         supervisor: Supervisor,
         interruption: Interruption,
+        waiting: Waiting,
         batch_deadline: float,
         environment: Mapping[str, str],
         collection: Collection | None,
@@ -95,6 +109,7 @@ class Testing:
         self._tally = tally
         self._supervisor = supervisor
         self._interruption = interruption
+        self._waiting = waiting
         self._batch_deadline = batch_deadline
         self._environment = environment
         self._collection = collection
@@ -107,7 +122,10 @@ class Testing:
         while (following := self._turns.next(self._check)) is not None:
             entry, job = following
             source = None if job["spec"].get("cancel") else self._installing.source_of(entry, job)
-            started = None if source is None else self._start(entry, job, source.commit)
+            started = None
+            if source is not None:
+                self._await_capacity()
+                started = self._start(entry, job, source.commit)
             # Not before it is started: what an interruption leaves here is settled with the rest.
             self._claims.handled(entry)
             if job["spec"].get("cancel") or (started and started["spec"].get("cancel")):
@@ -115,6 +133,16 @@ class Testing:
             elif source is not None and started is not None:
                 self._run_one(entry, started, source.folder)
         raise EndBatch(Ending("Completed", ""))
+
+    def _await_capacity(self) -> None:
+        """Before a test is marked as started: what it waits for is none of its time."""
+        rest = Rest.GIVE_BACK if self._runs else Rest.CHARGE
+        self._waiting.wait(
+            self._driver,
+            self._driver_stop,
+            deadline=self._batch_deadline,
+            late=self._batch_timeout(rest),
+        )
 
     def _start(self, entry: BatchJob, job: Job, revision: str) -> Job | None:
         started = self._reporter.start(entry, job, self._give_up, revision=revision)
@@ -148,32 +176,36 @@ class Testing:
         reports = self._context.workdir / "reports" / f"{self._runs + 1:04}-{entry.name[:200]}"
         reports.parent.mkdir(exist_ok=True)
         log = reports.with_name(f"{reports.name}.log")
-        running = Running(entry, job, self._driver_stop.child(), reports, log)
-        started_at, begun = self._clock.now(), self._clock.monotonic()
+        running = Running(
+            entry,
+            job,
+            self._driver_stop.child(),
+            reports,
+            log,
+            started_at=self._clock.now(),
+            begun=self._clock.monotonic(),
+        )
         self._log.begin(entry.name, entry.attempt, log if self._collection else None)
         timeout = float(job["spec"].get("timeoutSeconds") or self._installing.target.timeouts.test_seconds)
         result: TestResult | None
         stuck = False
         try:
-            result = self._supervisor.call(
-                lambda: self._drive(running, source, timeout),
-                stop=running.stop,
-                seconds=timeout + OVERTIME_SECONDS,
-                late=f"timed out after {timeout:g} s",
-                meanwhile=lambda: self._meanwhile(running),
-            )
+            result = self._call(running, source, timeout)
         except Stopped:
             result = None
         except DriverStuck as error:
             result, stuck = TestResult("infrastructure", str(error)), True
         except InfrastructureError as error:
-            result = TestResult("infrastructure", error.message, device_lost=error.device_lost)
+            result = TestResult(
+                "infrastructure", error.message, device_lost=error.device_lost, reason=error.reason
+            )
         except SubmitterError as error:
             result = TestResult("failed", error.message, final_reason=error.reason)
         except Exception as error:  # noqa: BLE001 - a driver is anybody's code
             self._log.output(traceback.format_exc())
             result = TestResult("infrastructure", f"the driver failed: {type(error).__name__}: {error}")
-        seconds = self._clock.monotonic() - begun
+        started_at = running.started_at
+        seconds = self._clock.monotonic() - running.begun
         word, settled = self._settle(running, result)
         if result is not None and result.message:
             self._log.output(result.message)
@@ -191,6 +223,8 @@ class Testing:
                 final_reason=settled.final_reason,
                 reason=self._reason(running, settled),
                 artifacts=link,
+                session=settled.session,
+                video=settled.video,
             )
             outcome, test = settled.outcome, str(job["spec"]["test"])
             self._reporter.outcome(
@@ -198,6 +232,33 @@ class Testing:
             )
             self._keep(running, started_at, final)
         self._end_after(running, result, stuck=stuck)
+
+    def _call(self, running: Running, source: Path, timeout: float) -> TestResult:
+        """The driver's part, again where others have taken what it needs: in the batch's time, not in the test's."""
+        said = NoCapacityError("")
+        for number in range(TRIES_TO_BEGIN):
+            if number:
+                self._log.output(f"{said.message}; it is begun again when there is room")
+                self._supervisor.call(
+                    lambda: self._driver.await_capacity(running.stop),
+                    stop=running.stop,
+                    seconds=self._batch_deadline - self._clock.monotonic(),
+                    late=self._batch_timeout().message,
+                    meanwhile=lambda: self._meanwhile(running),
+                )
+                running.started_at, running.begun = self._clock.now(), self._clock.monotonic()
+            try:
+                return self._supervisor.call(
+                    lambda: self._drive(running, source, timeout),
+                    stop=running.stop,
+                    seconds=timeout + OVERTIME_SECONDS,
+                    late=f"timed out after {timeout:g} s",
+                    meanwhile=lambda: self._meanwhile(running),
+                )
+            except NoCapacityError as error:
+                said = error
+        message = f"{said.message} (begun {TRIES_TO_BEGIN} times)"
+        return TestResult("infrastructure", message, reason=said.reason or "NoCapacity")
 
     def _keep(self, running: Running, started_at: datetime, result: lifecycle.Result) -> None:
         """Have what the attempt left behind stored, after its result was sent."""
@@ -237,7 +298,7 @@ class Testing:
         charged = lifecycle.get(status, "infrastructureFailures")
         # attempts[] keeps the last ones only; the counters go on (until a replay).
         run = max(len(lifecycle.get(status, "attempts")), failures + charged) + 1
-        running.reports.mkdir()
+        running.reports.mkdir(exist_ok=True)
         environment = run_environment(
             self._environment,
             self._context,
@@ -330,6 +391,8 @@ class Testing:
             return "DeviceLost"
         if running.batch_over:
             return "BatchTimeout"
+        if settled.reason:
+            return settled.reason
         return "Terminated" if self._interruption.terminated else ""
 
     def _end_after(self, running: Running, result: TestResult | None, *, stuck: bool) -> None:

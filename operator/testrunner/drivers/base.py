@@ -88,6 +88,11 @@ class TestResult:
     final_reason: str = ""
     #: The batch can't go on on this device: this test is charged, the rest is given back.
     device_lost: bool = False
+    #: CamelCase; a more exact reason than `Infrastructure`, for an infrastructure failure.
+    reason: str = ""
+    #: URLs of its session in a device cloud, and of that session's video.
+    session: str = ""
+    video: str = ""
 
 
 class InfrastructureError(Exception):
@@ -96,6 +101,8 @@ class InfrastructureError(Exception):
     def __init__(self, message: str, *, device_lost: bool = False, reason: str = "") -> None:
         super().__init__(message)
         self.message = message
+        #: CamelCase; more exact than the step in which it was raised (`CredentialsRefused`).
+        self.reason = reason
         #: The batch can't go on on this device.
         self.device_lost = device_lost
         #: A CamelCase word that is more exact than the one of the step that failed.
@@ -111,6 +118,18 @@ class SubmitterError(Exception):
         self.message = message
 
 
+class NoCapacityError(Exception):
+    """A test could not begin, or not go on, because what it needs was taken by others in the meantime.
+
+    It is run again, from its start, after `await_capacity`: a few times, then that is an infrastructure failure.
+    """
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+
+
 class Stopped(Exception):  # noqa: N818 - not an error
     """Raised where work ended early because a stop was requested."""
 
@@ -122,16 +141,30 @@ class Driver(ABC):
     name: ClassVar[str]
     #: Whether it can't work without `context.app_path` (a target's app is downloaded in any case).
     needs_app: ClassVar[bool] = True
+    #: For people: what `await_capacity` waits for now.
+    waiting_for: str = ""
 
     def __init__(self, context: BatchContext, stop: StopToken) -> None:
         self.context = context
         #: Requested when everything must stop; each test has a token of its own besides (TestRun.stop).
         self.stop = stop
 
+    @classmethod
+    def for_target(cls, target: TestTargetSpec) -> type[Driver]:  # noqa: ARG003
+        """The class that serves a target: a driver may have another one for another provider."""
+        return cls
+
     def prepare(self) -> None:  # noqa: B027 - a driver that has nothing to do leaves it out
         """Connect the device, check it, start helpers. Called once, before the app is installed.
 
         Raises InfrastructureError (with `device_lost` where the device is at fault), Stopped.
+        """
+
+    def await_capacity(self, stop: StopToken) -> None:  # noqa: B027
+        """Wait until a test can begin: for a free session in a cloud, say.
+
+        Called before the install and before each test, in the batch's time and not in theirs. Raises
+        InfrastructureError, and Stopped where `stop` was requested.
         """
 
     def install(self) -> None:  # noqa: B027
@@ -150,8 +183,8 @@ class Driver(ABC):
     def run(self, test: TestRun) -> TestResult:
         """Run one test file, until it ends, its time is over, or `test.stop` is requested.
 
-        Raises InfrastructureError, SubmitterError, and Stopped where `test.stop` was requested before it came
-        to a result.
+        Raises InfrastructureError, SubmitterError, NoCapacityError, and Stopped where `test.stop` was requested
+        before it came to a result.
         """
 
     def close(self) -> None:  # noqa: B027
