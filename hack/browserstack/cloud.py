@@ -8,16 +8,14 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hack.phone import apk
 from hack.phone.device import Device
+from hack.phone.journal import Journal
 from hack.phone.manifest import ManifestError
 
 from .faults import Fault
-
-if TYPE_CHECKING:
-    from hack.phone.journal import Journal
 
 CUSTOM_ID_CHARACTERS = 100
 DEFAULT_IDLE_SECONDS = 90.0
@@ -41,6 +39,18 @@ class Upload:
     custom_id: str
     uploaded_at: float
     content: bytes
+
+
+class _Phone(Journal):
+    """Of what a phone sees, the cloud's journal keeps what tests did to the app; the rest is told by sessions."""
+
+    def __init__(self, cloud: Journal) -> None:
+        super().__init__(None)
+        self._cloud = cloud
+
+    def note(self, event: str, **fields: Any) -> None:
+        if event in ("tap", "type", "crash"):
+            self._cloud.note(event, **fields)
 
 
 @dataclass
@@ -183,7 +193,7 @@ class Cloud:
         idle = float(options.get("idleTimeout") or DEFAULT_IDLE_SECONDS)
         with self._changed:
             self._wait_for_turn()
-            session = CloudSession(uuid.uuid4().hex, Device(self.journal), upload, options, idle)
+            session = CloudSession(uuid.uuid4().hex, Device(_Phone(self.journal)), upload, options, idle)
             session.name = str(options.get("sessionName") or "")
             self.sessions[session.id] = session
         self.journal.note(

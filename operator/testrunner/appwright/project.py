@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from .kit import PLAYWRIGHT_CLI, Kit
 from .pairs import problem
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 DEFAULT_CONFIG: Final = "appwright.config.ts"
 #: Written beside the project's own configuration, because paths in a configuration are relative to its folder.
 GENERATED: Final = "qgjob.generated.config.ts"
+#: Which of the kit's files adapts a configuration.
+Adapter = Literal["on-device", "on-browserstack"]
 _ENDINGS: Final = (".ts", ".mts", ".js", ".mjs", ".cjs")
 _LINE: Final = re.compile(r"^(.*?)((?::\d+){1,2})?$")
 
@@ -43,10 +45,11 @@ class Project:
         return f"/^{pattern}$/{line}"
 
 
-def prepare(source: Path, *, config: str, kit: Kit, scratch: Path) -> Project:
+def prepare(source: Path, *, config: str, kit: Kit, scratch: Path, adapter: Adapter = "on-device") -> Project:
     """Make a source folder ready: once per batch, harmless when repeated.
 
-    A folder that can't be written to (in the image, say) is copied to `scratch` first. Raises ProjectError.
+    `adapter` fits its configuration to where the device is. A folder that can't be written to (in the image, say)
+    is copied to `scratch` first. Raises ProjectError.
     """
     folder = source if os.access(source, os.W_OK) else _copy(source, scratch)
     own = _find_config(folder, config)
@@ -62,7 +65,9 @@ def prepare(source: Path, *, config: str, kit: Kit, scratch: Path) -> Project:
         raise ProjectError(said)
     beside = own.parent if own else folder
     generated = beside / GENERATED
-    text = _wrapper(f"./{own.name}" if own else str(kit.default_config), kit, test_dir=None if own else ".")
+    text = _wrapper(
+        f"./{own.name}" if own else str(kit.default_config), kit, adapter, test_dir=None if own else "."
+    )
     if not generated.exists() or generated.read_text() != text:
         generated.write_text(text)
     # Two copies of Playwright in one process refuse to work: the one that the project's tests import runs them.
@@ -81,12 +86,12 @@ def _find_config(folder: Path, config: str) -> Path | None:
     return next((folder / (stem + e) for e in _ENDINGS if (folder / (stem + e)).is_file()), None)
 
 
-def _wrapper(config: str, kit: Kit, *, test_dir: str | None) -> str:
-    adapt = json.dumps(str(kit.home / "on-device.cjs"))
-    more = f"{{ ...onDevice(config), testDir: {json.dumps(test_dir)} }}" if test_dir else "onDevice(config)"
+def _wrapper(config: str, kit: Kit, adapter: Adapter, *, test_dir: str | None) -> str:
+    adapt = json.dumps(str(kit.home / f"{adapter}.cjs"))
+    more = f"{{ ...adapted(config), testDir: {json.dumps(test_dir)} }}" if test_dir else "adapted(config)"
     return (
         "// Written by the qgjob runner: the project's configuration, on the batch's device and app.\n"
-        f"import config from {json.dumps(config)};\nimport onDevice from {adapt};\n\nexport default {more};\n"
+        f"import config from {json.dumps(config)};\nimport adapted from {adapt};\n\nexport default {more};\n"
     )
 
 

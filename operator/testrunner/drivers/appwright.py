@@ -1,21 +1,24 @@
-"""The `appwright` driver: unmodified AppWright tests on an Android device that adb reaches."""
+"""The `appwright` driver: unmodified AppWright tests on an Android device that adb reaches.
+
+In BrowserStack's cloud another class does that: testrunner.browserstack.appwright.
+"""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from qgjob.api.drivers import AppWrightSettings
 
-from ..appwright import events
+from ..appwright import events, playwright
 from ..appwright.appium import Appium
 from ..appwright.badging import AppIdentity, identify
 from ..appwright.kit import Kit
-from ..appwright.project import Project, ProjectError, prepare
+from ..appwright.project import ProjectError, prepare
 from ..appwright.screenshots import collect_screenshots
+from ..browserstack.appwright import CloudAppWrightDriver
 from ..devices.adb import Adb, find_sdk_tool
 from ..devices.monitor import DeviceMonitor
 from ..devices.preflight import make_ready
@@ -28,14 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ..stop import StopToken
+    from qgjob.api.testtarget import TestTargetSpec
 
-#: Playwright ends a test at its timeout and says where it stood; only when it can't, the process is stopped.
-OVERTIME_SECONDS: Final = 10.0
-#: From SIGINT, after which Playwright closes its session, to SIGKILL.
-GRACE_SECONDS: Final = 5.0
-# Playwright's workers colour what they print, whatever they are told.
-_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+    from ..stop import StopToken
 
 
 class AppWrightDriver(Driver):
@@ -43,6 +41,11 @@ class AppWrightDriver(Driver):
 
     name: ClassVar[str] = "appwright"
     needs_app: ClassVar[bool] = True
+
+    @classmethod
+    def for_target(cls, target: TestTargetSpec) -> type[Driver]:
+        """Another class where the device is in a cloud: no adb, no Appium of the runner's own."""
+        return cls if target.provider.browserstack is None else CloudAppWrightDriver
 
     def __init__(self, context: BatchContext, stop: StopToken) -> None:
         super().__init__(context, stop)
@@ -106,17 +109,18 @@ class AppWrightDriver(Driver):
             # As it was prepared it stays: the same would come of every retry.
             raise SubmitterError("SourceInvalid", str(error)) from error
         self._appium.wait_ready(test.stop)
-        log = test.report_dir / "events.jsonl"
+        log = playwright.events_file(test)
         with DeviceMonitor(self._adb.probe) as monitor, self._device_log(test.report_dir):
             end = run_process(
-                self._command(project, test),
+                playwright.command(self._kit, project, test, html=self._keeps),
                 cwd=project.folder,
-                env=self._for_test(test, log),
-                timeout=test.timeout_seconds + OVERTIME_SECONDS,
+                env=self._for_appwright(test.env)
+                | playwright.reports_environment(test, self._settings.project),
+                timeout=test.timeout_seconds + playwright.OVERTIME_SECONDS,
                 stop=test.stop,
                 stop_signal=signal.SIGINT,
-                grace=GRACE_SECONDS,
-                on_line=lambda line: self.context.log(_COLOURS.sub("", line)),
+                grace=playwright.GRACE_SECONDS,
+                on_line=lambda line: self.context.log(playwright.plain(line)),
                 masks=self.context.masks,
                 watch=lambda: monitor.lost,
             )
@@ -136,16 +140,6 @@ class AppWrightDriver(Driver):
         self._appium.close()
         self._adb.close()
 
-    def _command(self, project: Project, test: TestRun) -> list[str]:
-        milliseconds = max(1, round(test.timeout_seconds * 1000))
-        return [
-            "node", str(project.cli), "test", project.filter(test.test),
-            "--config", str(project.config),
-            "--workers", "1", "--retries", "0", "--timeout", str(milliseconds),
-            "--output", str(test.report_dir / "artifacts"),
-            f"--reporter=list,junit,{'html,' if self._keeps else ''}{self._kit.reporter}",
-        ]  # fmt: skip
-
     @property
     def _keeps(self) -> bool:
         """Whether somebody will look at more than the result."""
@@ -158,26 +152,11 @@ class AppWrightDriver(Driver):
     def _device_log(self, folder: Path) -> AbstractContextManager[object]:
         return self._adb.log_into(folder) if self._keeps else nullcontext()
 
-    def _for_test(self, test: TestRun, log: Path) -> dict[str, str]:
-        return self._for_appwright(test.env) | {
-            "QGJOB_EVENTS": str(log),
-            "QGJOB_PLAYWRIGHT_PROJECT": self._settings.project or "",
-            "PLAYWRIGHT_JUNIT_OUTPUT_FILE": str(test.report_dir / "junit.xml"),
-            "PLAYWRIGHT_HTML_OUTPUT_DIR": str(test.report_dir / "html-report"),
-            "PLAYWRIGHT_HTML_OPEN": "never",
-        }
-
     def _for_appwright(self, environment: Mapping[str, str]) -> dict[str, str]:
         """What Appium, Playwright and AppWright need to know; `environment` wins where it's a matter of taste."""
         app = self._app
-        taste = {
-            "FORCE_COLOR": "0",
-            "WDIO_LOG_LEVEL": "warn",
-            # Every TestJob is a process of its own; from Node 22 on the later ones find Playwright compiled.
-            "NODE_COMPILE_CACHE": str(self.context.workdir / "node-cache"),
-        }
         return {
-            **taste,
+            **playwright.taste(self.context.workdir),
             **environment,
             "PATH": f"{self._kit.shims}{os.pathsep}{environment.get('PATH', os.defpath)}",
             "ANDROID_HOME": str(self._sdk),
