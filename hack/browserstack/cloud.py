@@ -73,13 +73,18 @@ class CloudSession:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def status(self) -> str:
-        """As the API says it: what was marked last, or how it ended."""
-        if self.verdict:
-            return self.verdict
+    def end_status(self) -> str:
+        """How it is or ended, whatever it was marked with."""
         if self.ended is None:
             return "running"
-        return {"BROWSERSTACK_IDLE_TIMEOUT": "timeout"}.get(self.ended_by, "done")
+        return {"BROWSERSTACK_IDLE_TIMEOUT": "timeout", "CLIENT_STOPPED_SESSION": "done"}.get(
+            self.ended_by, "error"
+        )
+
+    @property
+    def status(self) -> str:
+        """As the API says it first: what it was marked with, or how it is or ended."""
+        return self.verdict or self.end_status
 
 
 class Cloud:

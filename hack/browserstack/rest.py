@@ -49,7 +49,7 @@ def answer(cloud: Cloud, request: Request) -> Any:
         return [
             {"automation_session": _session(s, request.base)}
             for s in cloud.sessions.values()
-            if _build(s) == m[1] and wanted in ("", s.status)
+            if _build(s) == m[1] and wanted in ("", s.status, s.end_status)
         ]
     if m := re.fullmatch(r"/sessions/(\w+)\.json", path):
         return _one_session(cloud, request, m[1])
@@ -143,7 +143,7 @@ def _session(session: CloudSession, base: str) -> dict[str, Any]:
         "os_version": session.options.get("osVersion"),
         "device": session.options.get("deviceName"),
         "status": session.status,
-        "browserstack_status": "running" if session.ended is None else session.status,
+        "browserstack_status": session.end_status,
         "hashed_id": session.id,
         "reason": session.reason or session.ended_by,
         "build_name": _build(session),

@@ -12,7 +12,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any, Final
 
 from ..drivers.base import InfrastructureError, Stopped
-from .texts import CREDENTIALS, CREDENTIALS_REFUSED, RATE_LIMITED, UNREACHABLE
+from .texts import CREDENTIALS, CREDENTIALS_REFUSED, NETWORK, RATE_LIMITED, UNREACHABLE, with_advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ ACCESS_KEY: Final = "BROWSERSTACK_ACCESS_KEY"
 
 #: One request may be silent so long, and a request is tried again for so long.
 REQUEST_SECONDS: Final = 20.0
-PATIENCE_SECONDS: Final = 90.0
+PATIENCE_SECONDS: Final = 120.0
 _FIRST_PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _ANSWER_CHARACTERS: Final = 300
@@ -117,6 +117,17 @@ class Api:
             stop.wait(wait)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
+    def silence(self, url: str, seconds: float) -> str:
+        """Why nothing answers at a URL within so many seconds; empty where anything does, a refusal too."""
+        try:
+            with urllib.request.urlopen(url, timeout=seconds):  # noqa: S310 - the CRD takes http and https only
+                return ""
+        except urllib.error.HTTPError as error:
+            error.close()
+            return ""
+        except (OSError, http.client.HTTPException) as error:
+            return f"BrowserStack does not answer at {_place(url)}: {_why(error)}"
+
     def _once(
         self,
         method: str,
@@ -142,9 +153,8 @@ class Api:
         except urllib.error.HTTPError as error:
             with error:
                 self._refuse(url, error)
-        except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-            why = str(getattr(error, "reason", "") or error or type(error).__name__)
-            raise _Later(why, reason=UNREACHABLE) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise _Later(_why(error), reason=UNREACHABLE) from error
         except ValueError as error:
             raise _Later("the answer is no JSON", reason=UNREACHABLE) from error
 
@@ -168,10 +178,7 @@ class Api:
         if later.reason == RATE_LIMITED:
             message = f"BrowserStack answers that there are too many requests ({later}): lower the target's parallelism"
         else:
-            message = (
-                f"BrowserStack can't be reached: {_place(url)}: {later}. Check provider.browserstack's URLs, "
-                "the cluster's network, and status.browserstack.com"
-            )
+            message = with_advice(f"BrowserStack can't be reached: {_place(url)}: {later}", NETWORK)
         return InfrastructureError(message, reason=later.reason)
 
 
@@ -206,6 +213,10 @@ def _seconds(retry_after: str | None) -> float:
         return max(0.0, float(retry_after or 0))
     except ValueError:
         return 0.0
+
+
+def _why(error: Exception) -> str:
+    return str(getattr(error, "reason", "") or error or type(error).__name__)
 
 
 def _place(url: str) -> str:

@@ -77,6 +77,8 @@ class CloudAppWrightDriver(Driver):
         log = playwright.events_file(test)
         # It is there where the test had to begin again.
         log.unlink(missing_ok=True)
+        # Once more where BrowserStack has deleted it meanwhile.
+        self._cloud.put_app(test.stop)
         mark = self._cloud.mark()
         try:
             end = run_process(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..drivers.base import InfrastructureError, TestResult
 from . import texts
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from ..drivers.base import BatchContext
     from ..stop import StopToken
-
-#: What it was marked with in BrowserStack's place where a test sent no command for too long.
-_IDLE: Final = "IDLE_TIMEOUT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +53,8 @@ class Cloud:
 
     def put_app(self, stop: StopToken) -> None:
         """Have the app of the batch at BrowserStack. Raises SubmitterError, InfrastructureError, Stopped."""
+        if self.app:
+            return
         app, path = self._context.target.app, self._context.app_path
         apps = Apps(self._api, self._context.log)
         if app is not None and app.custom_id is not None:
@@ -96,25 +95,22 @@ class Cloud:
         result = replace(result, session=details.url, video=details.video)
         if result.outcome == "passed":
             return result
-        if _IDLE in details.reason.upper():
-            seconds = self.provider.idle_seconds
-            said = (
-                f"{result.message}: the test sent no command for {seconds} s, and BrowserStack ended its session "
-                "(provider.browserstack.idleSeconds, up to 300)"
+        if details.timed_out:
+            advice = (
+                f"provider.browserstack.idleSeconds is {self.provider.idle_seconds}, and may be up to 300"
             )
-            return replace(result, outcome="failed", message=said)
-        if result.outcome == "failed":
-            if problem := self._sessions.hub_problem():
-                return replace(
-                    result,
-                    outcome="infrastructure",
-                    message=f"{problem} ({result.message})",
-                    reason=texts.UNREACHABLE,
-                )
+            said = f"BrowserStack ended the session because it heard nothing of the test for too long: {result.message}"
+            return replace(result, outcome="failed", message=texts.with_advice(said, advice))
+        cause = texts.explain(result.message, self.provider.credentials_secret)
+        in_doubt = result.outcome == "failed" or cause == texts.NO_SESSION
+        if in_doubt and (problem := self._sessions.hub_problem()):
+            said = texts.with_advice(f"{problem} ({result.message})", texts.NETWORK)
+            return replace(result, outcome="infrastructure", message=said, reason=texts.UNREACHABLE)
+        if result.outcome == "failed" or cause is None:
             return result
-        if cause := texts.explain(result.message, self.provider.credentials_secret):
-            return replace(result, message=f"{result.message}: {cause.advice}", reason=cause.reason)
-        return result
+        if cause.reason == texts.APP_GONE:
+            self.app = ""
+        return replace(result, message=texts.with_advice(result.message, cause.advice), reason=cause.reason)
 
     def refused(self) -> None:
         """A session was refused for want of room."""

@@ -22,6 +22,7 @@ NOTES: Final = "browserstack/sessions.jsonl"
 #: Closing happens where seconds count: a pod is about to be killed.
 CLOSE_SECONDS: Final = 5.0
 DETAILS_SECONDS: Final = 5.0
+_IDLE: Final = "BROWSERSTACK_IDLE_TIMEOUT"
 _LONGEST_URL: Final = 1024
 _LONGEST_REASON: Final = 250
 # Tests write the notes, and an id becomes part of a URL.
@@ -88,8 +89,8 @@ class Details:
 
     url: str = ""
     video: str = ""
-    #: Why it ended, in BrowserStack's word (`BROWSERSTACK_IDLE_TIMEOUT`), or what a test's end was marked with.
-    reason: str = ""
+    #: BrowserStack ended it because it heard nothing for too long.
+    timed_out: bool = False
 
 
 class Sessions:
@@ -113,7 +114,8 @@ class Sessions:
         return Details(
             url=_url(found.get("public_url")) or _url(found.get("browser_url")),
             video=_url(found.get("video_url")),
-            reason=str(found.get("reason") or ""),
+            timed_out="timeout" in (found.get("browserstack_status"), found.get("status"))
+            or _IDLE in str(found.get("reason")),
         )
 
     def close_left_open(self, why: str, *, since: int = 0) -> list[str]:
@@ -125,14 +127,8 @@ class Sessions:
         return [name for name in names if not self._close(name, why)]
 
     def hub_problem(self) -> str:
-        """What is wrong with the hub; empty where it answers at all."""
-        try:
-            self._request("GET", f"{self._hub}/status", seconds=CLOSE_SECONDS)
-        except RefusedError:
-            return ""
-        except (InfrastructureError, Stopped) as error:
-            return str(error)
-        return ""
+        """What is wrong with the hub; empty where it answers, whatever it says."""
+        return self._api.silence(f"{self._hub}/status", CLOSE_SECONDS)
 
     def _close(self, session: str, why: str) -> bool:
         """Returns whether it is over."""

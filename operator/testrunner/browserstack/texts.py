@@ -20,6 +20,7 @@ RATE_LIMITED: Final = "RateLimited"
 UNREACHABLE: Final = "CloudUnreachable"
 UPLOAD_REFUSED: Final = "UploadRefused"
 SESSION_LOST: Final = "SessionLost"
+APP_GONE: Final = "AppGone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,11 @@ class Cause:
     advice: str
 
 
+NO_SESSION: Final = Cause(
+    "NoSession",
+    "BrowserStack opened no session within the test's time: others were faster, or its devices of this kind are all in "
+    "use",
+)
 CREDENTIALS: Final = "check the Secret {secret} (keys username and accessKey) and the account's plan"
 _QUEUE: Final = (
     "all sessions of the plan and its queue are taken: lower the target's parallelism, or enlarge the plan"
@@ -39,7 +45,7 @@ _APP: Final = (
     "the next batch uploads it again"
 )
 _DEVICE: Final = "check provider.browserstack.device and osVersion against BrowserStack's list of devices"
-_NETWORK: Final = "check provider.browserstack's URLs, the cluster's network, and status.browserstack.com"
+NETWORK: Final = "check provider.browserstack's URLs, the cluster's network, and status.browserstack.com"
 
 # The first that fits counts. Texts are matched without regard to case.
 _CAUSES: Final = tuple(
@@ -72,7 +78,7 @@ _CAUSES: Final = tuple(
             "BrowserStack's plan is used up or over: renew it, or pause the target (parallelism: 0)",
         ),
         (r"Too many requests|rate limit|\b429\b", RATE_LIMITED, "fewer batches at once: lower parallelism"),
-        (r"INVALID_APP_(CAP|URL)|APP_DELETED", "AppGone", _APP),
+        (r"INVALID_APP_(CAP|URL)|APP_DELETED", APP_GONE, _APP),
         (
             r"APP_INSTALL\w*_FAILED|INSTALL_(FAILED|PARSE_FAILED)_\w+",
             "InstallFailed",
@@ -93,16 +99,21 @@ _CAUSES: Final = tuple(
             SESSION_LOST,
             "BrowserStack ended the session; its page there says why",
         ),
+        (r'setting up "(device|persistentDevice|deviceProvider)"', NO_SESSION.reason, NO_SESSION.advice),
         (
             (
                 r"ECONNREFUSED|ECONNRESET|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|EHOSTUNREACH|socket hang up|Unable to connect"
-                r"|Request timed out|(exceeded|running fixture) .*\"device\""
-                r"|\b50[234]\b|Service Unavailable|Bad Gateway"
+                r"|Request timed out|\b50[234]\b|Service Unavailable|Bad Gateway"
             ),
             UNREACHABLE,
-            _NETWORK,
+            NETWORK,
         ),
     )
+)
+#: What only BrowserStack says, for the output of any framework.
+REFUSALS: Final = re.compile(
+    r"\[BROWSERSTACK_[A-Z_]+\]|All parallel (tests|sessions) are (currently )?in use|HTTP Basic: Access denied"
+    r"|Access to API denied|Session not started or terminated"
 )
 # Of a refused upload: words about the account come first, because they may speak of the app too.
 _ACCOUNT: Final = re.compile(
@@ -132,6 +143,11 @@ def explain(text: str, secret: str) -> Cause | None:
         if pattern.search(text):
             return Cause(cause.reason, cause.advice.format(secret=secret))
     return None
+
+
+def with_advice(message: str, advice: str) -> str:
+    """A failure, and what to do about it."""
+    return f"{message.rstrip('. ')}. What to do: {advice}"
 
 
 def is_about_the_file(status: int, text: str) -> bool:

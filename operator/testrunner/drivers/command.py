@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from qgjob.api.drivers import CommandSettings
     from qgjob.api.lifecycle import OutcomeName
+    from qgjob.api.testtarget import TestTargetSpec
 
     from ..masking import Masks
     from ..stop import StopToken
@@ -40,12 +41,24 @@ class CommandDriver(Driver):
     name: ClassVar[str] = "command"
     needs_app: ClassVar[bool] = False
 
+    @classmethod
+    def for_target(cls, target: TestTargetSpec) -> type[Driver]:
+        """Another class where the device is in a cloud."""
+        if target.provider.browserstack is None:
+            return cls
+        from ..browserstack.command import CloudCommandDriver  # noqa: PLC0415 - it is a class of this kind
+
+        return CloudCommandDriver
+
     @property
     def _settings(self) -> CommandSettings:
         settings = self.context.target.driver.command
         if settings is None:
             raise InfrastructureError("the TestTarget has no driver.command.test: nothing to run")
         return settings
+
+    #: Marks of an infrastructure failure beside the target's.
+    own_patterns: tuple[re.Pattern[str], ...] = ()
 
     def __init__(self, context: BatchContext, stop: StopToken) -> None:
         super().__init__(context, stop)
@@ -76,7 +89,7 @@ class CommandDriver(Driver):
         """Run driver.command.test in the source's folder, and read its reports."""
         settings = self._settings
         require_test(test.source, test.test)
-        patterns = compile_patterns(settings.infrastructure_patterns)
+        patterns = [*compile_patterns(settings.infrastructure_patterns), *self.own_patterns]
         marked: list[str] = []
 
         def on_line(line: str) -> None:
@@ -88,7 +101,7 @@ class CommandDriver(Driver):
             end = _run(
                 settings.test,
                 cwd=test.source,
-                env=self._with_adb(test.env),
+                env=self.with_device(test.env),
                 timeout=test.timeout_seconds,
                 stop=test.stop,
                 stop_signal=signal.Signals[settings.stop_signal],
@@ -139,8 +152,8 @@ class CommandDriver(Driver):
             return nullcontext()
         return self._adb.log_into(folder)
 
-    def _with_adb(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """The commands' own adb talks to the server that has the device."""
+    def with_device(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """What a command needs to reach the device: its adb talks to the server that has it."""
         own = {} if self._adb is None else {"ANDROID_ADB_SERVER_PORT": str(self._adb.server_port)}
         return {**environment, **own}
 
@@ -150,7 +163,7 @@ class CommandDriver(Driver):
         end = _run(
             argv,
             cwd=self.context.sources[0] if self.context.sources else self.context.workdir,
-            env=self._with_adb(batch_environment(os.environ, self.context)),
+            env=self.with_device(batch_environment(os.environ, self.context)),
             # The runner keeps the time of an install: it asks to stop when that is over.
             timeout=float(self.context.target.timeouts.install_seconds),
             stop=self.stop,

@@ -119,7 +119,7 @@ function configure(config, env, title) {
       if (creates(request)) {
         if (response.statusCode !== 200 || !session) {
           note("refused");
-          throw new Error(`Failed to create session. ${refusal(response)}`);
+          throw new Error(refusal(response));
         }
         note("opened", { session, test: title });
       }
