@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 USERNAME: Final = "BROWSERSTACK_USERNAME"
 ACCESS_KEY: Final = "BROWSERSTACK_ACCESS_KEY"
 
-#: One request may be silent so long, and a request is tried again for so long.
-REQUEST_SECONDS: Final = 20.0
-PATIENCE_SECONDS: Final = 120.0
 _FIRST_PAUSE_SECONDS: Final = 2.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
 _ANSWER_CHARACTERS: Final = 300
@@ -43,6 +40,10 @@ class RefusedError(Exception):
 
 class Api:
     """Safe to use from several threads."""
+
+    #: A request may be silent so long, and is tried again for so long.
+    request_seconds: float = 20.0
+    patience_seconds: float = 120.0
 
     def __init__(
         self, provider: BrowserStack, environment: Mapping[str, str], log: Callable[[str], None]
@@ -67,12 +68,13 @@ class Api:
         *,
         stop: StopToken,
         content: Any = None,
-        timeout: float = REQUEST_SECONDS,
-        patience: float = PATIENCE_SECONDS,
+        timeout: float | None = None,
+        patience: float | None = None,
     ) -> Any:
         """One request; returns the JSON of its answer. `content` is sent as JSON.
 
-        What may pass (429, whose Retry-After is honoured, 5xx, no answer) is tried again for `patience` seconds.
+        What may pass (429, whose Retry-After is honoured, 5xx, no answer) is tried again for `patience` seconds;
+        `timeout` is the longest silence of one try.
 
         Raises:
             RefusedError: another 4xx.
@@ -86,8 +88,8 @@ class Api:
             data=lambda: data,
             headers={} if data is None else {"Content-Type": "application/json"},
             stop=stop,
-            timeout=timeout,
-            patience=patience,
+            timeout=self.request_seconds if timeout is None else timeout,
+            patience=self.patience_seconds if patience is None else patience,
         )
 
     def send(

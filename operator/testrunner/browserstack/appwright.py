@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -96,6 +97,8 @@ class CloudAppWrightDriver(Driver):
             # Where seconds count, `close` does it, when results are safe.
             if not test.stop.at_once:
                 self._cloud.close_sessions(test.stop.reason or "the test left it open", since=mark)
+        # Playwright has copied each video to its test case.
+        shutil.rmtree(test.report_dir / "artifacts" / "videos-store", ignore_errors=True)
         if end.stopped:
             raise Stopped(test.stop.reason)
         found = events.parse(log.read_text(errors="replace")) if log.exists() else []

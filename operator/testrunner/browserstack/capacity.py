@@ -16,11 +16,7 @@ if TYPE_CHECKING:
     from ..stop import StopToken
     from .api import Api
 
-#: BrowserStack allows some five requests a second to one user, whatever its pods are.
-FIRST_POLL_SECONDS: Final = 3.0
 LONGEST_POLL_SECONDS: Final = 15.0
-#: After a session was refused although the plan had room: the first pause; each further one is twice as long.
-REFUSED_SECONDS: Final = 5.0
 _LONGEST_REFUSED_SECONDS: Final = 60.0
 _LOG_AGAIN_SECONDS: Final = 60.0
 
@@ -62,12 +58,14 @@ class Plan:
 class Capacity:
     """Waits for a free session. That is no reservation: two that wait may see the same one."""
 
-    def __init__(
-        self, api: Api, log: Callable[[str], None], *, poll_seconds: float = FIRST_POLL_SECONDS
-    ) -> None:
+    #: The first pause between two looks. BrowserStack allows some five requests a second to one user.
+    poll_seconds: float = 3.0
+    #: After a session was refused although the plan had room: the first pause; each further one is twice as long.
+    refused_seconds: float = 5.0
+
+    def __init__(self, api: Api, log: Callable[[str], None]) -> None:
         self._api = api
         self._log = log
-        self._poll_seconds = poll_seconds
         self._refusals = 0
         self._unknown = False
 
@@ -85,10 +83,10 @@ class Capacity:
         Raises InfrastructureError (plan.json can't be had, or allows none), Stopped.
         """
         if self._refusals:
-            seconds = min(REFUSED_SECONDS * 2 ** (self._refusals - 1), _LONGEST_REFUSED_SECONDS)
+            seconds = min(self.refused_seconds * 2 ** (self._refusals - 1), _LONGEST_REFUSED_SECONDS)
             tell(f"BrowserStack had no room for a session; trying again in {seconds:g} s")
             _pause(seconds, stop)
-        began, logged, poll = time.monotonic(), float("-inf"), self._poll_seconds
+        began, logged, poll = time.monotonic(), float("-inf"), self.poll_seconds
         while (plan := self._read(stop)) is not None and not plan.is_free:
             if plan.allowed <= 0:
                 raise InfrastructureError(

@@ -29,9 +29,7 @@ class Mark:
 class Cloud:
     """Used by the driver's thread."""
 
-    def __init__(
-        self, context: BatchContext, environment: Mapping[str, str], *, poll_seconds: float | None = None
-    ) -> None:
+    def __init__(self, context: BatchContext, environment: Mapping[str, str]) -> None:
         """`environment` is the runner's. Raises InfrastructureError where it has no credentials."""
         provider = context.target.provider.browserstack
         if provider is None:
@@ -39,8 +37,7 @@ class Cloud:
         self.provider = provider
         self._context = context
         self._api = Api(provider, environment, context.log)
-        more = {} if poll_seconds is None else {"poll_seconds": poll_seconds}
-        self._capacity = Capacity(self._api, context.log, **more)
+        self._capacity = Capacity(self._api, context.log)
         self._notes = Notes(context.workdir / NOTES)
         self._notes.begin(context.batch)
         self._sessions = Sessions(self._api, self._notes, context.log)

@@ -17,9 +17,10 @@ from testrunner.stop import StopToken
 from tests.unit.browserstack_support import ENVIRONMENT, Running, package, running
 
 if TYPE_CHECKING:
-    from testrunner.browserstack.api import Api
     from collections.abc import Iterator
     from pathlib import Path
+
+    from testrunner.browserstack.api import Api
 
 
 @pytest.fixture
@@ -110,7 +111,10 @@ def test_an_answer_without_numbers_is_no_plan(answer: Any) -> None:
     assert Plan.parse(answer) is None
 
 
-def test_it_waits_for_others_to_end_their_sessions_and_says_so(there: Running) -> None:
+def test_it_waits_for_others_to_end_their_sessions_and_says_so(
+    there: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Capacity, "poll_seconds", 0.05)
     there.cloud.set_others(2, 0)
     told: list[str] = []
 
@@ -118,7 +122,7 @@ def test_it_waits_for_others_to_end_their_sessions_and_says_so(there: Running) -
         told.append(text)
         there.cloud.set_others(1, 0)
 
-    Capacity(there.api(), there.lines.append, poll_seconds=0.05).wait(StopToken(), tell)
+    Capacity(there.api(), there.lines.append).wait(StopToken(), tell)
 
     assert told == ["waits for a free session at BrowserStack: 2 of 2 sessions are taken, 0 more wait", ""]
     assert "waits for a free session" in there.lines[0]
@@ -130,9 +134,7 @@ def test_waiting_ends_when_it_is_asked_to(there: Running) -> None:
     stop = StopToken()
 
     with pytest.raises(Stopped, match="cancelled"):
-        Capacity(there.api(), there.lines.append, poll_seconds=30).wait(
-            stop, lambda _: stop.request("cancelled")
-        )
+        Capacity(there.api(), there.lines.append).wait(stop, lambda _: stop.request("cancelled"))
 
 
 def test_a_plan_without_sessions_is_not_waited_for() -> None:
@@ -143,7 +145,7 @@ def test_a_plan_without_sessions_is_not_waited_for() -> None:
 def test_after_a_refusal_it_pauses_whatever_the_plan_says(
     there: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("testrunner.browserstack.capacity.REFUSED_SECONDS", 0.05)
+    monkeypatch.setattr(Capacity, "refused_seconds", 0.05)
     capacity = Capacity(there.api(), there.lines.append)
     told: list[str] = []
 
