@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hack.browserstack.cloud import Cloud
@@ -15,8 +16,8 @@ from testrunner.browserstack.api import Api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
+#: A test of another framework: it opens a session, notes it, and leaves it open.
+SCRIPT = Path(__file__).with_name("browserstack_session.py")
 ENVIRONMENT = {"BROWSERSTACK_USERNAME": "user", "BROWSERSTACK_ACCESS_KEY": "key"}
 
 

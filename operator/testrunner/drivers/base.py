@@ -101,8 +101,6 @@ class InfrastructureError(Exception):
     def __init__(self, message: str, *, device_lost: bool = False, reason: str = "") -> None:
         super().__init__(message)
         self.message = message
-        #: CamelCase; more exact than the step in which it was raised (`CredentialsRefused`).
-        self.reason = reason
         #: The batch can't go on on this device.
         self.device_lost = device_lost
         #: A CamelCase word that is more exact than the one of the step that failed.

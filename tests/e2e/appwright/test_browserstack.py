@@ -19,6 +19,7 @@ from testrunner.browserstack.capacity import Capacity
 from testrunner.browserstack.sessions import close_left_open
 from testrunner.drivers.base import InfrastructureError, NoCapacityError, Stopped, SubmitterError
 from tests.e2e.appwright.cloud import CREDENTIALS, CloudBatch, SimulatedCloud
+from tests.unit.browserstack_support import SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -362,31 +363,10 @@ def run_quietly(shop: CloudBatch, test: str) -> None:
 
 # ---- other frameworks
 
-SESSION = """
-import json, os, sys, urllib.request, base64
-env = os.environ
-key = base64.b64encode(f"{env['BROWSERSTACK_USERNAME']}:{env['BROWSERSTACK_ACCESS_KEY']}".encode()).decode()
-options = {"buildName": env["QGJOB_BROWSERSTACK_BUILD"], "deviceName": env["QGJOB_BROWSERSTACK_DEVICE"],
-           "osVersion": env["QGJOB_BROWSERSTACK_OS_VERSION"], "idleTimeout": env["QGJOB_BROWSERSTACK_IDLE_SECONDS"]}
-caps = {"capabilities": {"alwaysMatch": {"appium:app": env["QGJOB_BROWSERSTACK_APP"], "bstack:options": options}}}
-request = urllib.request.Request(env["QGJOB_BROWSERSTACK_HUB"] + "/session", json.dumps(caps).encode(),
-                                 {"Authorization": "Basic " + key})
-try:
-    session = json.load(urllib.request.urlopen(request))["value"]["sessionId"]
-except urllib.error.HTTPError as error:
-    sys.exit(error.read().decode())
-with open(env["QGJOB_BROWSERSTACK_SESSIONS"], "a") as notes:
-    notes.write(session + "\\n")
-with open(env["QGJOB_REPORT_DIR"] + "/junit.xml", "w") as report:
-    report.write('<testsuite tests="1"><testcase name="opens a session"/></testsuite>')
-"""
-
 
 @pytest.fixture
-def command(tmp_path: Path) -> dict[str, Any]:
-    script = tmp_path / "session.py"
-    script.write_text(SESSION)
-    return {"name": "command", "command": {"test": [sys.executable, str(script)]}}
+def command() -> dict[str, Any]:
+    return {"name": "command", "command": {"test": [sys.executable, str(SCRIPT)]}}
 
 
 def test_another_framework_gets_the_app_and_its_noted_sessions_are_closed(
