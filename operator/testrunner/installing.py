@@ -26,6 +26,7 @@ from .drivers.base import BatchContext, Driver, InfrastructureError, Stopped, Su
 from .endings import EndBatch, Ending, Rest
 from .environment import target_environment
 from .masking import Masks, secret_variables, too_short
+from .siblings import Siblings
 from .sources.packages import Packages
 from .sources.store import Prepared, SourceStore
 from .supervision import DriverStuck
@@ -197,7 +198,8 @@ class Installing:
             if kind.needs_app and context.app_path is None:
                 raise InfrastructureError(f"driver {kind.name} needs an app: set app.url in the TestTarget")
         device = context.device
-        where = f" on {device.name} ({device.address})" if device else ""
+        address = f" ({device.address})" if device and device.address else ""
+        where = f" on {device.name}{address}" if device else ""
         self._log.line(f"driver {kind.name}{where}")
         with self._stage("PrepareFailed"):
             self.driver = driver = self._in_time(lambda: kind(context, self._stop))
@@ -238,6 +240,7 @@ class Installing:
             sources=self._store().folders,
             log=self._log.output,
             masks=self.masks,
+            first_to_install=Siblings(self._client, self._record).first_to_install,
         )
 
     @property
@@ -309,11 +312,12 @@ class Installing:
 
 
 def _own_device(target: TestTargetSpec) -> BatchDevice | None:
-    """The emulator beside the runner in its pod: nobody leased it, nobody else can reach it."""
-    emulator = target.provider.emulator
-    if emulator is None:
-        return None
-    return BatchDevice(name=EMULATOR, address=f"127.0.0.1:{emulator.port}")
+    """A device that nobody leases: the emulator beside the runner in its pod, or a cloud's, named for people."""
+    if (emulator := target.provider.emulator) is not None:
+        return BatchDevice(name=EMULATOR, address=f"127.0.0.1:{emulator.port}")
+    if (cloud := target.provider.browserstack) is not None:
+        return BatchDevice(name=f"{cloud.device} ({cloud.os_version})"[:63])
+    return None
 
 
 def _fail(reason: str, message: str) -> NoReturn:

@@ -146,6 +146,14 @@ def test_a_pod_template_is_kept_as_it_is(targets: Resource) -> None:
             {"provider": {"browserstack": {**BROWSERSTACK, "hubUrl": "hub.example.com"}}},
             "must be https://host, without a path",
         ),
+        (
+            {"provider": {"browserstack": {**BROWSERSTACK, "idleSeconds": 600}}},
+            "spec.provider.browserstack.idleSeconds in body should be less than or equal to 300",
+        ),
+        (
+            {"provider": {"browserstack": {"device": "Google Pixel 8", "osVersion": "14.0"}}},
+            "spec.provider.browserstack.credentialsSecret: Required value",
+        ),
         ({"parallelism": -1}, "spec.parallelism in body should be greater than or equal to 0"),
         ({"batch": {"maxTests": 1001}}, "spec.batch.maxTests in body should be less than or equal to 1000"),
         ({"retry": {"factor": 0.5}}, "spec.retry.factor in body should be greater than or equal to 1"),

@@ -69,6 +69,23 @@ def test_two_testjobs_share_an_upload_and_have_links_to_their_sessions(target: W
         found = attempt(target, name)
         assert found["session"].startswith(f"{there.url}/builds/tb-")
         assert "/video" in found["video"]
+        assert found["device"] == "Google Pixel 8 (14.0)"
+
+
+def test_batches_that_begin_together_share_one_upload(target: World, there: Running) -> None:
+    there.cloud.parallel = 4
+    batches = [
+        target.batch([target.job(f"job-{number}", appVersionId="1.4.0", test=TEST)]) for number in range(3)
+    ]
+    runners = [target.start(batch, env=ENVIRONMENT) for batch in batches]
+    try:
+        assert [runner.wait() for runner in runners] == [0, 0, 0]
+    finally:
+        for runner in runners:
+            runner.kill()
+
+    assert [target.phase(f"job-{number}") for number in range(3)] == ["Succeeded"] * 3
+    assert (there.count("upload"), there.cloud.state()["open"]) == (1, [])
 
 
 def test_a_batch_waits_while_others_have_all_sessions_and_says_so(target: World, there: Running) -> None:

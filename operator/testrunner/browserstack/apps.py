@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 import uuid
 import zipfile
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,10 @@ _UPLOAD_SECONDS: Final = 300.0
 
 class Apps:
     """Finds and uploads packages."""
+
+    #: How long, and how often, it is looked whether an older batch has uploaded the app.
+    sibling_seconds: float = 120.0
+    sibling_poll_seconds: float = 3.0
 
     def __init__(self, api: Api, log: Callable[[str], None]) -> None:
         self._api = api
@@ -52,17 +57,26 @@ class Apps:
         )
         raise SubmitterError("AppVersionNotFound", message)
 
-    def uploaded(self, path: Path, stop: StopToken) -> str:
+    def uploaded(self, path: Path, stop: StopToken, is_first: Callable[[], bool] = lambda: True) -> str:
         """The app_url of a package, uploaded if nobody has done that before.
 
-        Raises SubmitterError (AppInvalid, AppTooLarge), InfrastructureError, Stopped.
+        Where `is_first` says that somebody else is about to do it, that is waited for, but not for ever. Raises
+        SubmitterError (AppInvalid, AppTooLarge), InfrastructureError, Stopped.
         """
         if not zipfile.is_zipfile(path):
             raise InfrastructureError(
                 f"{path.name} is no app: it is no archive at all. Does app.url lead to a login or an error page?"
             )
         name = own_custom_id(_sha256(path))
-        if url := self._find(name, stop):
+        told = False
+        deadline = time.monotonic() + self.sibling_seconds
+        while not (url := self._find(name, stop)) and not is_first() and time.monotonic() < deadline:
+            if not told:
+                self._log("another batch of this app version uploads it to BrowserStack just now")
+                told = True
+            if stop.wait(self.sibling_poll_seconds):
+                raise Stopped(stop.reason)
+        if url:
             self._log(f"the app is at BrowserStack already, as {name}: {url}")
             return url
         self._log(f"uploads {path.name} ({path.stat().st_size} bytes) to BrowserStack as {name}")

@@ -57,7 +57,7 @@ class Cloud:
         if app is not None and app.custom_id is not None:
             self.app = apps.named(app.custom_id, self._context.app_version_id, stop)
         elif path is not None:
-            self.app = apps.uploaded(path, stop)
+            self.app = apps.uploaded(path, stop, self._context.first_to_install)
 
     def environment(self) -> dict[str, str]:
         """What a process needs to open sessions of this batch, in whichever framework."""

@@ -44,6 +44,9 @@ class BatchContext:
     #: The secret values that the target declares. What a driver hands to `log` or returns as a message is masked
     #: anyway; `run_process(masks=…)` finds values that stand across the cuts of lines too.
     masks: Masks = field(default_factory=Masks)
+    #: Whether no older batch of this target and app version is about to install it, for what one of them does for
+    #: all (an upload). It may have failed at that: whoever waits for it gives up after some time.
+    first_to_install: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, slots=True)

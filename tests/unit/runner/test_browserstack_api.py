@@ -177,6 +177,33 @@ def test_the_same_package_is_uploaded_once(there: Running, tmp_path: Path) -> No
     assert there.cloud.uploads[0].content == path.read_bytes()
 
 
+def test_an_upload_that_another_batch_is_about_to_make_is_waited_for(
+    there: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Apps, "sibling_poll_seconds", 0.05)
+    path = package(tmp_path)
+    looks: list[str] = []
+
+    def is_first() -> bool:
+        looks.append(apps(there).uploaded(path, StopToken()))
+        return False
+
+    url = apps(there).uploaded(path, StopToken(), is_first)
+
+    assert ([url], there.count("upload")) == (looks, 1)
+
+
+def test_another_batch_that_does_not_upload_is_not_waited_for_for_ever(
+    there: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Apps, "sibling_poll_seconds", 0.05)
+    monkeypatch.setattr(Apps, "sibling_seconds", 0.2)
+
+    assert apps(there).uploaded(package(tmp_path), StopToken(), lambda: False)
+
+    assert there.count("upload") == 1
+
+
 def test_what_the_team_has_uploaded_is_used_as_it_is(there: Running, tmp_path: Path) -> None:
     content = package(tmp_path).read_bytes()
     url = there.cloud.upload("shop.apk", content, "shop-1.4.0").url
