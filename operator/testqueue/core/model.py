@@ -13,6 +13,7 @@ from qgjob.api import lifecycle
 from qgjob.api.constants import BATCH_LABEL, DEVICE_REASONS, LOCAL_POD_PREFIX
 from qgjob.api.gitops import is_gitops
 from qgjob.api.lifecycle import RetryPolicy
+from testqueue.core.missing import in_words
 
 Object = dict[str, Any]
 DeviceState = Literal["Free", "Busy", "Quarantined", "Drained"]
@@ -408,6 +409,8 @@ class PodView:
         phase = status.get("phase") or "Pending"
         conditions = {each["type"]: each for each in status.get("conditions") or ()}
         problem, message = _pod_problem(status, _sidecars(obj), conditions)
+        if problem == "CreateContainerConfigError":
+            problem, message = in_words(problem, message, meta["namespace"])
         return cls(
             namespace=meta["namespace"],
             name=meta["name"],

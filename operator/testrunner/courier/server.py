@@ -221,12 +221,15 @@ class Server:
 
 def _listen(lines: Any, stop: StopToken, *, until_eof: bool) -> None:
     """Hear a runner that wants to stop, or that is gone."""
-    with contextlib.suppress(OSError, ValueError):
+    try:
         line = lines.readline(MAX_LINE_BYTES)
-        if line:
+    except OSError:
+        line = b""  # it died with an answer unread
+    if line:
+        with contextlib.suppress(ValueError):
             stop.request(str(decode(line).get("stop", "")))
-        elif until_eof:
-            stop.request("the runner is gone")
+    elif until_eof:
+        stop.request("the runner is gone")
 
 
 def _copy(source: int, target: int) -> None:
