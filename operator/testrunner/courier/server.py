@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_CALLS: Final = 8
 #: Seconds in which a request must have come, and that one folder of artifacts may take.
 REQUEST_SECONDS: Final = 10.0
+BUSY_SECONDS: Final = 0.2
 STORE_SECONDS: Final = 600.0
 #: Seconds that uploads may still take once the courier is asked to end.
 DRAIN_SECONDS: Final = 30.0
@@ -153,6 +154,9 @@ class Server:
             with contextlib.suppress(OSError), connection:
                 busy = InfrastructureError(f"the courier has {MAX_CALLS} calls under way already")
                 connection.sendall(encode(error_message(busy)))
+                # A connection that is closed with a request unread takes the answer away, too.
+                connection.settimeout(BUSY_SECONDS)
+                connection.recv(MAX_LINE_BYTES)
             return
         thread = threading.Thread(target=self._serve_one, args=(connection,), name="call", daemon=True)
         self._threads.add(thread)
