@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -205,3 +207,29 @@ def test_the_access_key_is_neither_in_the_log_nor_in_a_status(target: World, the
     said = runner.output + str(target.status("a")) + str(target.batch_status(batch))
     assert "refuses the credentials" in said, "this cloud knows other ones"
     assert "team-access-key" not in said
+
+
+def test_the_courier_closes_what_a_killed_runner_left_open(
+    target: World, there: Running, tmp_path: Path
+) -> None:
+    batch = target.batch([target.job("a", appVersionId="1.4.0", test="tests/SLOW.spec.ts")])
+    arguments = ["--batch", f"{target.namespace}/{batch}", "--kubeconfig", str(target.kubeconfig)]
+    own = {"QGJOB_COURIER_SOCKET": str(tmp_path / "s")}
+    with target.running(batch, env=ENVIRONMENT) as runner:
+        runner.wait_for_line("opened ")
+        # The runner's own folder, one level above the batch's.
+        folder = str(next(path for path in tmp_path.glob("*/tb-*")).parent)
+        courier = subprocess.Popen(
+            [sys.executable, "-m", "testrunner.courier", *arguments],
+            env={**os.environ, **ENVIRONMENT, **own, "QGJOB_WORKDIR": folder},
+            stdin=subprocess.DEVNULL,
+        )
+        eventually((tmp_path / "s").exists)
+        runner.kill()
+        assert len(there.cloud.state()["open"]) == 1
+
+        courier.terminate()
+        assert courier.wait(30) == 0
+
+    assert there.cloud.state()["open"] == []
+    assert list(there.cloud.state()["statuses"].values()) == ["failed"]

@@ -40,7 +40,7 @@ class Cloud:
         self._capacity = Capacity(self._api, context.log)
         self._notes = Notes(context.workdir / NOTES)
         self._notes.begin(context.batch)
-        self._sessions = Sessions(self._api, self._notes, context.log)
+        self._sessions = Sessions(self._api, context.log, self._notes)
         #: BrowserStack's URL of the app (`bs://…`), once it is there.
         self.app = ""
 
@@ -81,7 +81,7 @@ class Cloud:
 
     def close_sessions(self, why: str, since: Mark | None = None) -> None:
         """End what a test, or the whole batch, has left open."""
-        self._sessions.close_left_open(why, since=since.lines if since else 0)
+        self._sessions.close_left_open(self._notes.read(since.lines if since else 0), why)
 
     def settled(self, result: TestResult, since: Mark) -> TestResult:
         """The result with links to its session, and with what BrowserStack knows of why it failed."""

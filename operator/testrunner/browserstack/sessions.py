@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from ..artifacts.tree import Tree
 from ..drivers.base import InfrastructureError, Stopped
 from ..stop import StopToken
 from .api import Api, RefusedError
@@ -25,6 +26,7 @@ DETAILS_SECONDS: Final = 5.0
 _IDLE: Final = "BROWSERSTACK_IDLE_TIMEOUT"
 _LONGEST_URL: Final = 1024
 _LONGEST_REASON: Final = 250
+_LONGEST_NOTES: Final = 4 * 1024 * 1024
 # Tests write the notes, and an id becomes part of a URL.
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{8,128}")
 
@@ -67,14 +69,7 @@ class Notes:
 
     def read(self, since: int = 0) -> Noted:
         """All that was noted, or what was since so many lines."""
-        found = Noted()
-        for number, line in enumerate(self._lines()):
-            note = _parse(line)
-            if note.get("event") == "build":
-                found.build = str(note.get("build") or "")
-            elif number >= since:
-                _add(found, note)
-        return found
+        return _noted(self._lines(), since)
 
     def _lines(self) -> list[str]:
         try:
@@ -96,10 +91,11 @@ class Details:
 class Sessions:
     """Asks about sessions, and ends them."""
 
-    def __init__(self, api: Api, notes: Notes, log: Callable[[str], None]) -> None:
-        self.notes = notes
+    def __init__(self, api: Api, log: Callable[[str], None], notes: Notes | None = None) -> None:
+        """With `notes`, what is ended here is noted there."""
         self._api = api
         self._log = log
+        self._notes = notes
 
     def details(self, session: str) -> Details:
         """Links and state; empty where they can't be had just now, which costs a link and no result."""
@@ -118,9 +114,8 @@ class Sessions:
             or _IDLE in str(found.get("reason")),
         )
 
-    def close_left_open(self, why: str, *, since: int = 0) -> list[str]:
+    def close_left_open(self, noted: Noted, why: str) -> list[str]:
         """End what is noted and was not seen to end; returns what could not be. Never raises for one session."""
-        noted = self.notes.read(since)
         names = noted.left_open
         if noted.unanswered:
             names += [name for name in self._running_in(noted.build) if name not in noted.opened]
@@ -138,7 +133,7 @@ class Sessions:
             if error.status != 404:
                 self._log(f"BrowserStack does not end session {session}: {error}")
                 return False
-            self.notes.write(event="ended", session=session)
+            self._note_end(session)
             return True
         except (InfrastructureError, Stopped) as error:
             seconds = self._api.provider.idle_seconds
@@ -147,10 +142,14 @@ class Sessions:
                 f"BrowserStack ends it after {seconds} s without a command"
             )
             return False
-        self.notes.write(event="ended", session=session)
+        self._note_end(session)
         self._log(f"closed BrowserStack's session {session}: {why}")
         self._mark(session, why)
         return True
+
+    def _note_end(self, session: str) -> None:
+        if self._notes is not None:
+            self._notes.write(event="ended", session=session)
 
     def _mark(self, session: str, why: str) -> None:
         content = {"status": "failed", "reason": why[:_LONGEST_REASON]}
@@ -185,27 +184,59 @@ class Sessions:
         return f"{self._api.provider.hub_url}/wd/hub"
 
 
+def left_open(workdir: Path) -> list[Noted]:
+    """What runners have noted in a folder, or in those right below it, where a session may still be open.
+
+    For whoever outlives a runner in its pod. Tests write there too, so no link in it is followed.
+    """
+    tree, found = Tree(workdir), []
+    try:
+        places = ["", *(f"{each.name}/" for each in sorted(workdir.iterdir()))]
+    except OSError:
+        return []
+    for place in places:
+        try:
+            with tree.open(f"{place}{NOTES}") as file:
+                noted = _noted(file.read(_LONGEST_NOTES).decode(errors="replace").splitlines())
+        except OSError:
+            continue
+        if noted.left_open or noted.unanswered:
+            found.append(noted)
+    return found
+
+
 def close_left_open(
     workdir: Path,
     environment: Mapping[str, str],
     target: TestTargetSpec,
-    log: Callable[[str], None] = print,
+    log: Callable[[str], None],
 ) -> list[str]:
-    """End the sessions that a runner has left open, by its notes: for whoever outlives it in its pod.
+    """End the sessions that a runner has left open, by its notes (see left_open): another process of its pod does it.
 
-    `workdir` is the runner's scratch folder, or the one above. Returns the sessions that could not be ended; does
-    nothing where the target uses no BrowserStack, or nothing was noted. Never raises.
+    Returns the sessions that could not be ended; does nothing where the target uses no BrowserStack, or nothing was
+    noted. Never raises.
     """
-    if target.provider.browserstack is None:
+    noted = left_open(workdir)
+    if target.provider.browserstack is None or not noted:
         return []
-    left: list[str] = []
     try:
-        api = Api(target.provider.browserstack, environment, log)
-        for path in sorted({*workdir.glob(NOTES), *workdir.glob(f"*/{NOTES}")}):
-            left += Sessions(api, Notes(path), log).close_left_open("the runner ended before its test did")
-    except (InfrastructureError, OSError) as error:
+        sessions = Sessions(Api(target.provider.browserstack, environment, log), log)
+    except InfrastructureError as error:
         log(f"BrowserStack's sessions were not looked at: {error}")
-    return left
+        return []
+    why = "the runner ended before its test did"
+    return [session for each in noted for session in sessions.close_left_open(each, why)]
+
+
+def _noted(lines: list[str], since: int = 0) -> Noted:
+    found = Noted()
+    for number, line in enumerate(lines):
+        note = _parse(line)
+        if note.get("event") == "build":
+            found.build = str(note.get("build") or "")
+        elif number >= since:
+            _add(found, note)
+    return found
 
 
 def _parse(line: str) -> dict[str, Any]:

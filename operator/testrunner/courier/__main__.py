@@ -11,8 +11,10 @@ from qgjob.api.credentials import COURIER_VARIABLE
 from qgjob.client import Client, ClientError
 
 from ..artifacts.stores import open_store
+from ..browserstack.sessions import close_left_open, left_open
 from ..cache import VARIABLE as CACHE_VARIABLE
 from ..cache import Cache
+from ..drivers.base import InfrastructureError
 from ..log import Log
 from ..secrets import Secrets
 from ..signals import on_termination
@@ -38,7 +40,25 @@ def main(arguments: list[str] | None = None) -> int:
     server = Server(Path(path), lambda: _work(options, client, environment, log), log.line)
     on_termination(server.end)
     server.serve()
+    _close_sessions(options, client, environment, log)
     return 0
+
+
+def _close_sessions(
+    options: argparse.Namespace, client: Client, environment: dict[str, str], log: Log
+) -> None:
+    """What a runner that died has left open in a device cloud; one that did not has closed it."""
+    workdir = Path(environment["QGJOB_WORKDIR"])
+    if not left_open(workdir):
+        return
+    namespace, _, batch = options.batch.partition("/")
+    rights = BatchRights(client, namespace, batch)
+    try:
+        target = rights.target(rights.batch().target)
+    except InfrastructureError as error:
+        log.line(f"sessions that the runner left open were not closed: {error}")
+        return
+    close_left_open(workdir, environment, target, log.line)
 
 
 def _work(options: argparse.Namespace, client: Client, environment: dict[str, str], log: Log) -> Work:

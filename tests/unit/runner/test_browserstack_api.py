@@ -292,8 +292,8 @@ def test_what_is_left_open_is_closed_and_marked_with_the_reason(with_app: Runnin
         notes.write(event="opened", session=session)
     notes.write(event="ended", session=ended)
 
-    failed = Sessions(with_app.api(), notes, with_app.lines.append).close_left_open(
-        "cancelled by spec.cancel"
+    failed = Sessions(with_app.api(), with_app.lines.append, notes).close_left_open(
+        notes.read(), "cancelled by spec.cancel"
     )
 
     assert failed == []
@@ -312,7 +312,7 @@ def test_a_session_that_nobody_heard_of_is_found_by_its_build(with_app: Running,
     notes.write(event="asked")
     ours, others = open_session(with_app, "tb-1"), open_session(with_app, "tb-2")
 
-    Sessions(with_app.api(), notes, with_app.lines.append).close_left_open("the runner ended")
+    Sessions(with_app.api(), with_app.lines.append, notes).close_left_open(notes.read(), "the runner ended")
 
     assert with_app.cloud.sessions[ours].ended is not None
     assert with_app.cloud.sessions[others].ended is None
@@ -344,6 +344,20 @@ def test_another_process_of_the_pod_closes_what_a_dead_runner_left(
     assert f"closed BrowserStack's session {session}" in with_app.lines[0]
 
 
+def test_a_link_among_the_notes_is_not_followed(with_app: Running, tmp_path: Path) -> None:
+    secret = tmp_path / "secrets" / NOTES
+    Notes(secret).begin("tb-1")
+    Notes(secret).write(event="opened", session=open_session(with_app))
+    work = tmp_path / "work" / "tb-1-x7f"
+    work.mkdir(parents=True)
+    (work / "browserstack").symlink_to(secret.parent)
+
+    assert close_left_open(work.parent, ENVIRONMENT, target(with_app), with_app.lines.append) == []
+
+    assert len(with_app.cloud.state()["open"]) == 1
+    assert with_app.lines == []
+
+
 def test_closing_never_raises(with_app: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("testrunner.browserstack.sessions.CLOSE_SECONDS", 0.2)
     notes = Notes(tmp_path / NOTES)
@@ -363,7 +377,7 @@ def test_closing_never_raises(with_app: Running, tmp_path: Path, monkeypatch: py
 def test_a_session_is_described_by_its_links(with_app: Running, tmp_path: Path) -> None:
     session = open_session(with_app)
 
-    details = Sessions(with_app.api(), Notes(tmp_path / NOTES), with_app.lines.append).details(session)
+    details = Sessions(with_app.api(), with_app.lines.append).details(session)
 
     assert details.url.startswith(f"{with_app.url}/builds/tb-1/sessions/{session}?auth_token=")
     assert f"/sessions/{session}/video" in details.video
@@ -371,7 +385,7 @@ def test_a_session_is_described_by_its_links(with_app: Running, tmp_path: Path) 
 
 def test_links_that_can_not_be_had_cost_nothing(with_app: Running, tmp_path: Path) -> None:
     with_app.cloud.set_fault(faults.parse("no-details"))
-    sessions = Sessions(with_app.api(), Notes(tmp_path / NOTES), with_app.lines.append)
+    sessions = Sessions(with_app.api(), with_app.lines.append)
 
     details = sessions.details(open_session(with_app))
 
@@ -380,7 +394,7 @@ def test_links_that_can_not_be_had_cost_nothing(with_app: Running, tmp_path: Pat
 
 
 def test_only_silence_is_a_problem_of_the_hub(with_app: Running, tmp_path: Path) -> None:
-    sessions = Sessions(with_app.api(), Notes(tmp_path / NOTES), with_app.lines.append)
+    sessions = Sessions(with_app.api(), with_app.lines.append)
 
     assert sessions.hub_problem() == ""
     with_app.cloud.set_fault(faults.parse("down"))
