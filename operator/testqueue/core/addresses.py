@@ -3,7 +3,6 @@ name while a batch has it under its old one. It serves one batch at a time all t
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from testqueue.core.model import Key
@@ -20,11 +19,9 @@ class Addresses:
 
     def __init__(self, store: Store, holds: Callable[[Key], bool]) -> None:
         """`holds` says whether a batch may still use the device that was leased to it."""
-        self._named: defaultdict[tuple[str, str], dict[Key, str]] = defaultdict(dict)
+        self._store = store
         self._used: set[tuple[str, str]] = set()
         for target in store.targets:
-            for device in target.devices:
-                self._named[target.namespace, device.address].setdefault(target.key, device.name)
             for lease in target.leases:
                 if lease.batch and holds(Key(target.namespace, lease.batch)):
                     self._used.add((target.namespace, lease.address))
@@ -41,12 +38,14 @@ class Addresses:
 
     def rivals(self, target: Key, device: DeviceView) -> tuple[Key, ...]:
         """The other targets that name the device's address."""
-        named = self._named.get((target.namespace, device.address), {})
+        named = self._store.targets_at(target.namespace, device.address)
         return tuple(sorted(key for key in named if key != target))
 
     def note(self, target: Key, device: DeviceView) -> str:
         """What people should know of a device whose address other targets name, too."""
-        named = self._named.get((target.namespace, device.address), {})
+        named = self._store.targets_at(target.namespace, device.address)
+        if len(named) < 2:
+            return ""
         others = [f"{name} of {key.name}" for key, name in sorted(named.items()) if key != target]
         return f"serves one batch at a time with {', '.join(others)}: the same address" if others else ""
 

@@ -82,6 +82,8 @@ def idle(lease: DeviceLease | None, device: DeviceView, note: str) -> DeviceLeas
     To take a device out by hand and put it back forgets what it had failed: somebody has seen to it. So does another
     address, behind which there is another phone.
     """
+    if lease is not None and _needs_nothing(lease, device, note):
+        return lease  # as most do, in every pass
     fresh = DeviceLease(device.name, address=device.address)
     if device.drained:
         return fresh._replace(state="Drained")
@@ -91,6 +93,11 @@ def idle(lease: DeviceLease | None, device: DeviceView, note: str) -> DeviceLeas
     if lease.on_probation:
         return known._replace(state="Quarantined")
     return known._replace(state="Free", message=lease.message if lease.failures else note)
+
+
+def _needs_nothing(lease: DeviceLease, device: DeviceView, note: str) -> bool:
+    settled = lease.state == "Free" and not (lease.batch or lease.failures or device.drained)
+    return settled and lease.address == device.address and lease.message == note
 
 
 def unfit_pool(target: TargetView) -> str:

@@ -55,7 +55,8 @@ class Pool:
         #: May take a batch, the most trusted first; and may take a trial batch, the one that waits longest first.
         self.healthy: list[DeviceView] = []
         self.on_trial: list[DeviceView] = []
-        self._offer()
+        if store.groups(target.key):
+            self._offer()
 
     @property
     def slots(self) -> int:

@@ -19,7 +19,7 @@ from testqueue.core.model import BatchView, Entry, Group, JobView, Key, KubeJobV
 from testqueue.core.order import score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 #: Deleted objects that are remembered, so that an older view of one does not bring it back.
 _TOMBSTONES: Final = 10_000
@@ -157,7 +157,7 @@ class Store:
         self.ageing_seconds = ageing_seconds
         self.jobs: Table[JobView] = Table(self._job_changed)
         self.batches: Table[BatchView] = Table(self._batch_changed)
-        self.targets: Table[TargetView] = Table()
+        self.targets: Table[TargetView] = Table(self._target_changed)
         self.pods: Table[PodView] = Table(self._pod_changed)
         self.kube_jobs: Table[KubeJobView] = Table()
         self._on_batch = on_batch
@@ -170,6 +170,7 @@ class Store:
         self._live: defaultdict[Key, set[Key]] = defaultdict(set)
         self._ended: defaultdict[Group, set[Key]] = defaultdict(set)
         self._last_ended: dict[Group, Key] = {}
+        self._at: defaultdict[tuple[str, str], dict[Key, str]] = defaultdict(dict)
         self._last_on: dict[tuple[Key, str], BatchView] = {}
         self._named: defaultdict[Key, dict[Key, Entry]] = defaultdict(dict)
         self._pods_of: defaultdict[Key, set[Key]] = defaultdict(set)
@@ -256,6 +257,10 @@ class Store:
             installed=any(other.tests_run for other in others),
             tested=any(other.passed or other.failed for other in others),
         )
+
+    def targets_at(self, namespace: str, address: str) -> Mapping[Key, str]:
+        """The targets of a namespace that name an address, and what they call the device there."""
+        return self._at.get((namespace, address), {})
 
     def device_states(self) -> Counter[tuple[str, str, str]]:
         """How many devices there are, by (namespace, target, state)."""
@@ -405,6 +410,21 @@ class Store:
             job = self.jobs.get(key)
             if job is not None and not self._may_queue(job):
                 self._leave_line(key)
+
+    def _target_changed(self, old: TargetView | None, new: TargetView | None) -> None:
+        before = old.devices if old is not None else ()
+        after = new.devices if new is not None else ()
+        if before == after:
+            return  # its status, most of the time
+        if old is not None:
+            for device in before:
+                place = (old.namespace, device.address)
+                self._at[place].pop(old.key, None)
+                if not self._at[place]:
+                    del self._at[place]
+        if new is not None:
+            for device in after:
+                self._at[new.namespace, device.address].setdefault(new.key, device.name)
 
     def _pod_changed(self, old: PodView | None, new: PodView | None) -> None:
         if old is not None:
