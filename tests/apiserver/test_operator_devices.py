@@ -129,7 +129,7 @@ def test_a_new_operator_goes_on_with_the_quarantine(world: World) -> None:
 
 
 def test_a_drained_device_finishes_its_batch_and_gets_no_other(world: World) -> None:
-    world.target(driver=simulate(test=2.0), provider={"devices": [NOWHERE]}, batch={"maxTests": 1})
+    world.target(driver=simulate(test=5.0), provider={"devices": [NOWHERE]}, batch={"maxTests": 1})
     world.job("one")
     world.job("two")
 
@@ -148,7 +148,7 @@ def test_a_drained_device_finishes_its_batch_and_gets_no_other(world: World) -> 
 
 
 def test_a_phone_that_is_renamed_while_busy_is_not_leased_twice(world: World) -> None:
-    world.target(driver=simulate(test=1.5), provider={"devices": [NOWHERE]})
+    world.target(driver=simulate(test=5.0), provider={"devices": [NOWHERE]})
     world.job("one", appVersionId="v1")
     world.job("two", appVersionId="v2")
 
