@@ -147,22 +147,27 @@ def test_a_drained_device_finishes_its_batch_and_gets_no_other(world: World) -> 
         wait_for_phase(world, "Succeeded")
 
 
-def test_a_phone_that_is_renamed_while_busy_is_not_leased_twice(world: World) -> None:
-    world.target(driver=simulate(test=5.0), provider={"devices": [NOWHERE]})
+def test_a_phone_that_is_renamed_while_busy_is_not_leased_twice(
+    world: World, phone: SimulatedPhone, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    driver = command(f"until [ -e {seen} ]; do sleep 0.1; done; {PASS}")
+    world.target(driver=driver, provider={"devices": [{"name": "pixel", "address": phone.address}]})
     world.job("one", appVersionId="v1")
     world.job("two", appVersionId="v2")
 
     with operating(world), Fleet(world):
         eventually(lambda: "Running" in phases(world).values(), lambda: phases(world))
-        renamed = {"name": "new", "address": NOWHERE["address"]}
+        renamed = {"name": "new", "address": phone.address}
         world.set_spec(TEST_TARGETS, "sim", provider={"devices": [renamed]})
         eventually(lambda: device(world, "new") != {}, lambda: device(world, "new"))
         assert device(world)["message"] == "no longer in the spec: goes with its batch"
         assert device(world, "new")["state"] == "Free"
+        seen.touch()
 
         wait_for_phase(world, "Succeeded")
         eventually(lambda: device(world) == {}, lambda: device(world))
-    first, second = in_time(world)
+        first, second = in_time(world)
     assert (first["spec"]["device"]["name"], second["spec"]["device"]["name"]) == ("pixel", "new")
 
 
@@ -185,6 +190,10 @@ def test_a_phone_of_two_targets_serves_one_batch_at_a_time_whoever_leads(
 
 def in_time(world: World) -> list[dict[str, Any]]:
     """The batches as they followed each other on the one device; no two of them overlapped."""
+    # A runner writes its batch's end after its last test's.
+    eventually(
+        lambda: all(each["status"].get("finishTime") for each in batches(world)), lambda: batches(world)
+    )
     ran = [each for each in batches(world) if each["status"].get("startTime")]
     # In whole seconds, so that one may begin and end within the other's last.
     ran.sort(key=lambda each: (each["status"]["startTime"], each["status"]["finishTime"]))
