@@ -55,31 +55,22 @@ class BucketReader:
         self._client.close()
 
     def _connect(self, session: Session, bucket: Mapping[str, Any]) -> S3Client:
+        from qgjob.client.s3 import s3_client
+
         try:
-            import boto3
-            from botocore.config import Config
+            with self._explained():
+                return s3_client(
+                    self._endpoint,
+                    bucket.get("region", "us-east-1"),
+                    lambda: _keys(session, bucket.get("credentialsSecret")),
+                    connect_seconds=_CONNECT_SECONDS,
+                    silence_seconds=_SILENCE_SECONDS,
+                    tries=_TRIES,
+                )
         except ImportError as error:
             raise CliError(
                 "these artifacts are in an S3 bucket: reading them needs `pip install 'qgjob-operator[s3]'`"
             ) from error
-        keys = _keys(session, bucket.get("credentialsSecret"))
-        with self._explained():
-            return boto3.client(
-                "s3",
-                endpoint_url=self._endpoint,
-                region_name=bucket.get("region", "us-east-1"),
-                config=Config(
-                    connect_timeout=_CONNECT_SECONDS,
-                    read_timeout=_SILENCE_SECONDS,
-                    retries={"total_max_attempts": _TRIES, "mode": "standard"},
-                    s3={"addressing_style": "path" if self._endpoint else "auto"},
-                    request_checksum_calculation="when_required",
-                    response_checksum_validation="when_required",
-                ),
-                aws_access_key_id=keys.get("accessKeyId"),
-                aws_secret_access_key=keys.get("secretAccessKey"),
-                aws_session_token=keys.get("sessionToken"),
-            )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
