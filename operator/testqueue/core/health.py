@@ -12,12 +12,11 @@ once, whoever leads. A device is blamed only for what is its own:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from qgjob.api.constants import DEVICE_REASONS
-from qgjob.api.lifecycle import clip, timestamp
-from testqueue.core.model import DeviceLease
+from qgjob.api.lifecycle import clip
+from testqueue.core.model import DeviceLease, date_time
 
 if TYPE_CHECKING:
     from testqueue.core.model import BatchView, DeviceView, HealthPolicy, TargetView
@@ -66,7 +65,7 @@ def after(
     failures = lease.failures + 1
     until = None
     if failures >= policy.failures:
-        until = _time(now + quarantine_seconds(failures - policy.failures, policy))
+        until = date_time(now + quarantine_seconds(failures - policy.failures, policy))
     return freed._replace(failures=failures, until=until, reason=batch.reason, message=clip(batch.message))
 
 
@@ -120,7 +119,3 @@ def unfit_pool(target: TargetView) -> str:
     more = len(words) - _NAMED
     listed = "; ".join(words[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
     return f"no device can take a batch: {listed}. What is quarantined is tried again by itself"
-
-
-def _time(seconds: float) -> str:
-    return timestamp(datetime.fromtimestamp(seconds, UTC))

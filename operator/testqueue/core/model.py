@@ -7,6 +7,7 @@ changes a TestJob reads it anew, so a JobView carries no list of attempts (there
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from qgjob.api import lifecycle
@@ -470,6 +471,11 @@ class KubeJobView:
             ended=bool(ends),
             message=" ".join(filter(None, (each.get("message") for each in ends))),
         )
+
+
+def date_time(seconds: float) -> str:
+    """Seconds since the epoch as the API writes them."""
+    return lifecycle.timestamp(datetime.fromtimestamp(seconds, UTC))
 
 
 def _seconds(text: str | None) -> float | None:

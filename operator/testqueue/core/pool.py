@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from qgjob.api.lifecycle import timestamp
 from testqueue.core import health
-from testqueue.core.model import DeviceLease, Key
+from testqueue.core.model import DeviceLease, Key, date_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +98,7 @@ class Pool:
             # Its last batch is counted before the next one has it.
             old = self._idle.get(name) or old
             address = self._address.get(name) or (device.address if device else old.address)
-            since = timestamp(datetime.fromtimestamp(self._now, UTC))
+            since = date_time(self._now)
             old = old._replace(batch=self.held[name], since=since, address=address)
         message = REMOVED if device is None else DRAINS if device.drained else ""
         if not message and old.failures:
