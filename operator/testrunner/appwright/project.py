@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from ..drivers.base import SubmitterError
 from .kit import PLAYWRIGHT_CLI, Kit
 from .pairs import problem
 
@@ -73,6 +74,16 @@ def prepare(source: Path, *, config: str, kit: Kit, scratch: Path, adapter: Adap
     # Two copies of Playwright in one process refuse to work: the one that the project's tests import runs them.
     cli = folder / PLAYWRIGHT_CLI
     return Project(folder, generated, cli if cli.is_file() else kit.home / PLAYWRIGHT_CLI)
+
+
+def prepare_for_driver(
+    source: Path, *, config: str, kit: Kit, workdir: Path, adapter: Adapter = "on-device"
+) -> Project:
+    """The same with a batch's scratch folder. Raises SubmitterError: the same would come of every retry."""
+    try:
+        return prepare(source, config=config, kit=kit, scratch=workdir / "projects", adapter=adapter)
+    except ProjectError as error:
+        raise SubmitterError("SourceInvalid", str(error)) from error
 
 
 def _find_config(folder: Path, config: str) -> Path | None:

@@ -11,19 +11,18 @@ from qgjob.api.drivers import AppWrightSettings
 
 from ..appwright import events, playwright
 from ..appwright.kit import Kit
-from ..appwright.project import ProjectError, prepare
+from ..appwright.project import prepare_for_driver
 from ..drivers.base import (
     BatchContext,
     Driver,
     InfrastructureError,
     NoCapacityError,
     Stopped,
-    SubmitterError,
     TestResult,
     TestRun,
 )
 from ..process import run_process
-from ..sources.lookup import require_test
+from ..sources.lookup import require_source, require_test
 from .cloud import Cloud
 from .texts import QUEUE_FULL
 
@@ -63,18 +62,15 @@ class CloudAppWrightDriver(Driver):
 
     def run(self, test: TestRun) -> TestResult:
         """Run one test file."""
+        require_source(test.source)
         require_test(test.source, test.test)
-        try:
-            project = prepare(
-                test.source,
-                config=self._settings.config,
-                kit=self._kit,
-                scratch=self.context.workdir / "projects",
-                adapter="on-browserstack",
-            )
-        except ProjectError as error:
-            # As it was prepared it stays: the same would come of every retry.
-            raise SubmitterError("SourceInvalid", str(error)) from error
+        project = prepare_for_driver(
+            test.source,
+            config=self._settings.config,
+            kit=self._kit,
+            workdir=self.context.workdir,
+            adapter="on-browserstack",
+        )
         log = playwright.events_file(test)
         # It is there where the test had to begin again.
         log.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from ..appwright import events, playwright
 from ..appwright.appium import Appium
 from ..appwright.badging import AppIdentity, identify
 from ..appwright.kit import Kit
-from ..appwright.project import ProjectError, prepare
+from ..appwright.project import prepare_for_driver
 from ..appwright.screenshots import collect_screenshots
 from ..browserstack.appwright import CloudAppWrightDriver
 from ..devices.adb import Adb, find_sdk_tool
@@ -25,7 +25,7 @@ from ..devices.preflight import make_ready
 from ..environment import base_environment
 from ..process import run_process
 from ..sources.lookup import require_source, require_test
-from .base import BatchContext, Driver, InfrastructureError, Stopped, SubmitterError, TestResult, TestRun
+from .base import BatchContext, Driver, InfrastructureError, Stopped, TestResult, TestRun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,16 +98,12 @@ class AppWrightDriver(Driver):
         require_test(test.source, test.test)
         if said := self._adb.probe():
             raise self._adb.lost(said)
-        try:
-            project = prepare(
-                test.source,
-                config=self._settings.config,
-                kit=self._kit,
-                scratch=self.context.workdir / "projects",
-            )
-        except ProjectError as error:
-            # As it was prepared it stays: the same would come of every retry.
-            raise SubmitterError("SourceInvalid", str(error)) from error
+        project = prepare_for_driver(
+            test.source,
+            config=self._settings.config,
+            kit=self._kit,
+            workdir=self.context.workdir,
+        )
         self._appium.wait_ready(test.stop)
         log = playwright.events_file(test)
         with DeviceMonitor(self._adb.probe) as monitor, self._device_log(test.report_dir):
