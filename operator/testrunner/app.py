@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from qgjob.api.credentials import APP_HEADERS, APP_S3
-from qgjob.api.stores import S3Access
+from qgjob.api.stores import VERSION_PLACEHOLDER, S3Access
 
 from .bucket_download import download_object
 from .cache import Cache, CacheBusy
+from .digest import sha256_of
 from .download import (
     Download,
     DownloadError,
@@ -153,7 +153,7 @@ class _Fetch:
             shutil.copyfile(scratch / _PACKAGE, to)
             about = {
                 "url": public(self.url),
-                "sha256": _digest(to),
+                "sha256": sha256_of(to),
                 "size": got.size,
                 "etag": got.version.etag,
                 "lastModified": got.version.last_modified,
@@ -222,7 +222,7 @@ class _Fetch:
         """Whether its sha256 is right. Raises InfrastructureError where it isn't and this was the last try."""
         if not self._sha256:
             return True
-        found = _digest(package)
+        found = sha256_of(package)
         if found == self._sha256:
             return True
         message = f"{public(self.url)}: its sha256 is {found}, not {self._sha256} as app.sha256Url says"
@@ -237,7 +237,7 @@ class _Fetch:
             shutil.copyfile(package, to)
         except FileNotFoundError:
             return False
-        if _digest(to) != sha256:
+        if sha256_of(to) != sha256:
             self._log("the app in the cache is damaged: downloading it")
             return False
         self._log(f"app version {self._version} is in the cache: {to.stat().st_size} bytes")
@@ -245,12 +245,7 @@ class _Fetch:
 
 
 def _url(template: str, app_version_id: str) -> str:
-    return template.replace("{appVersionId}", quote(app_version_id, safe=""))
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return template.replace(VERSION_PLACEHOLDER, quote(app_version_id, safe=""))
 
 
 def _read_about(entry: Path) -> dict[str, object]:

@@ -78,6 +78,13 @@ class Claims:
             if self._reporter.standing(job, entry) in _OPEN:
                 yield entry, job
 
+    def cancel_asked(self, entries: Sequence[BatchJob]) -> None:
+        """End those of the open ones whose spec asks for it, as the last look showed them."""
+        for entry, job in list(self.open(entries)):
+            if job["spec"].get("cancel"):
+                self.handled(entry)
+                self._reporter.cancel(entry, job)
+
     def any_unclaimed(self, entries: Sequence[BatchJob]) -> bool:
         """Whether an entry still waits for its claim; marks those that never get one. Raises ClientError."""
         unclaimed = False

@@ -147,12 +147,9 @@ class Installing:
 
     def prepare_sources(self) -> None:
         """Fetch the sources of all claimed TestJobs. A bad one costs only the TestJobs that name it."""
+        self._claims.cancel_asked(self._record.entries)
         for entry, job in list(self._claims.open(self._record.entries)):
-            if job["spec"].get("cancel"):
-                self._claims.handled(entry)
-                self._reporter.cancel(entry, job)
-            else:
-                self.source_of(entry, job)
+            self.source_of(entry, job)
 
     def source_of(self, entry: BatchJob, job: Job) -> Prepared | None:
         """A TestJob's source; None where it can't be had, which the TestJob was told then."""

@@ -358,10 +358,7 @@ class Testing:
         elif job is not None and job["spec"].get("cancel"):
             running.cancelled = True
             running.stop.request("cancelled by spec.cancel")
-        for entry, waiting in list(self._claims.open(self._record.entries)):
-            if waiting["spec"].get("cancel"):
-                self._claims.handled(entry)
-                self._reporter.cancel(entry, waiting)
+        self._claims.cancel_asked(self._record.entries)
 
     def _settle(self, running: Running, result: TestResult | None) -> tuple[str, TestResult | None]:
         """The word for the log, and what to write; None where nothing is, or something else was.

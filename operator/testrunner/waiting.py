@@ -85,10 +85,7 @@ class Waiting:
             self._claims.look()
         except ClientError:
             return  # The fence knows how long this may go on.
-        for entry, job in list(self._claims.open(self._record.entries)):
-            if job["spec"].get("cancel"):
-                self._claims.handled(entry)
-                self._reporter.cancel(entry, job)
+        self._claims.cancel_asked(self._record.entries)
         if self._record.spec.yield_ or not self._anything_left:
             token.request("nothing to wait for")
 

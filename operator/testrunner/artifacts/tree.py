@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from ..no_links import FOLDER, opened_below
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 MAX_FILES: Final = 5000
 #: S3's limit is 1024 bytes for a whole key.
 MAX_NAME_BYTES: Final = 600
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, to open a pipe would wait for its writer for ever.
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -43,7 +44,7 @@ class Tree:
     def below(self, path: str) -> Tree:
         """A folder in it. Raises OSError where that is none, or is reached through a link."""
         with self._parent(path) as (descriptor, last):
-            os.close(os.open(last, _FOLDER, dir_fd=descriptor))
+            os.close(os.open(last, FOLDER, dir_fd=descriptor))
         return Tree(self._folder / path)
 
     def files(self) -> list[File]:
@@ -90,15 +91,8 @@ class Tree:
         *folders, last = name.split("/")
         if not last or any(part in ("", ".", "..") for part in (*folders, last)):
             raise OSError(f"{name!r} is no path inside of a folder")
-        descriptor = os.open(self._folder, _FOLDER)
-        try:
-            for folder in folders:
-                inner = os.open(folder, _FOLDER, dir_fd=descriptor)
-                os.close(descriptor)
-                descriptor = inner
+        with opened_below(os.open(self._folder, FOLDER), folders) as descriptor:
             yield descriptor, last
-        finally:
-            os.close(descriptor)
 
 
 def _is_storable(path: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import time
 import uuid
@@ -10,6 +9,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from ..digest import sha256_of
 from ..drivers.base import InfrastructureError, Stopped, SubmitterError
 from .api import RefusedError
 from .texts import CUSTOM_ID_CHARACTERS, UPLOAD_REFUSED, custom_id, is_about_the_file, own_custom_id
@@ -67,7 +67,7 @@ class Apps:
             raise InfrastructureError(
                 f"{path.name} is no app: it is no archive at all. Does app.url lead to a login or an error page?"
             )
-        name = own_custom_id(_sha256(path))
+        name = own_custom_id(sha256_of(path))
         told = False
         deadline = time.monotonic() + self.sibling_seconds
         while not (url := self._find(name, stop)) and not is_first() and time.monotonic() < deadline:
@@ -130,11 +130,6 @@ def _refusal(path: Path, error: RefusedError) -> InfrastructureError | Submitter
 
 def _url_of(app: Any) -> str:
     return str(app.get("app_url") or "") if isinstance(app, dict) else ""
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _Form:

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from qgjob.api.stores import VERSION_PLACEHOLDER
+
 #: BrowserStack ignores other characters in a custom_id, and takes no longer one.
 CUSTOM_ID_CHARACTERS: Final = 100
 _NOT_IN_IDS: Final = re.compile(r"[^A-Za-z0-9._-]")
@@ -134,7 +136,7 @@ def own_custom_id(sha256: str) -> str:
 
 def custom_id(template: str, app_version_id: str) -> str:
     """The custom_id in app.customId's place, as BrowserStack keeps it: without the characters that it ignores."""
-    return _NOT_IN_IDS.sub("", template.replace("{appVersionId}", app_version_id))
+    return _NOT_IN_IDS.sub("", template.replace(VERSION_PLACEHOLDER, app_version_id))
 
 
 def explain(text: str, secret: str) -> Cause | None:

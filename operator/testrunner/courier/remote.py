@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from ..drivers.base import InfrastructureError, Stopped
-from .wire import MAX_LINE_BYTES, as_exception, decode, encode
+from .wire import MAX_LINE_BYTES, STORE_SECONDS, as_exception, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 30.0
 #: On top of the time that a call has in the courier, until the runner waits no longer for its answer.
 MARGIN_SECONDS: Final = 15.0
-STORE_SECONDS: Final = 600.0
 _TICK_SECONDS: Final = 0.2
 _STOP_SECONDS: Final = 10.0
 

@@ -17,7 +17,7 @@ from qgjob.api.source import GitSource
 
 from ..drivers.base import InfrastructureError, Stopped, SubmitterError
 from ..stop import StopToken
-from .wire import MAX_LINE_BYTES, decode, encode, error_message, log_message
+from .wire import MAX_LINE_BYTES, STORE_SECONDS, decode, encode, error_message, log_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 
 #: Calls at once; a runner makes two or three.
 MAX_CALLS: Final = 8
-#: Seconds in which a request must have come, and that one folder of artifacts may take.
+#: Seconds in which a request must have come.
 REQUEST_SECONDS: Final = 10.0
 BUSY_SECONDS: Final = 0.2
-STORE_SECONDS: Final = 600.0
 #: Seconds that uploads may still take once the courier is asked to end.
 DRAIN_SECONDS: Final = 30.0
 #: The same for everything else: it is not wanted any more.

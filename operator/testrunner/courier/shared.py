@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ..drivers.base import InfrastructureError
+from ..no_links import FOLDER, opened_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -53,16 +53,11 @@ class SharedFolder:
         if not parts or path.startswith("/") or any(part in ("..", ".") or "\0" in part for part in parts):
             raise InfrastructureError(f"{path!r} is no path below the shared folder")
         *folders, last = parts
-        descriptor = os.open(self._root, _FOLDER & ~os.O_NOFOLLOW)
+        top = os.open(self._root, FOLDER & ~os.O_NOFOLLOW)
         try:
-            for folder in folders:
-                inner = os.open(folder, _FOLDER, dir_fd=descriptor)
-                os.close(descriptor)
-                descriptor = inner
-            yield descriptor, last
+            with opened_below(top, folders) as descriptor:
+                yield descriptor, last
         except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
             raise InfrastructureError(
                 f"{path} is no path below the shared folder: {error.strerror}"
             ) from error
-        finally:
-            os.close(descriptor)

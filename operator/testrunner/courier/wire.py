@@ -13,6 +13,8 @@ from ..drivers.base import InfrastructureError, Stopped, SubmitterError
 
 #: No line is longer, in bytes.
 MAX_LINE_BYTES: Final = 64 * 1024
+#: How long one folder of artifacts may take, in seconds: the courier stops then, and the runner waits so long for it.
+STORE_SECONDS: Final = 600.0
 #: Characters of an error's or a log line's text that are sent.
 _MAX_TEXT: Final = 8 * 1024
 

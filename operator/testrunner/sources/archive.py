@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final
 
+from ..digest import sha256_of
 from ..download import DownloadError, FileTooLargeError, NoSuchFileError, download
 from ..drivers.base import InfrastructureError
 from .extract import extract, invalid
@@ -32,8 +32,7 @@ def prepare_archive(
         raise invalid(f"source.archive: {error}") from error
     except DownloadError as error:
         raise InfrastructureError(f"the test files could not be downloaded: {error}") from error
-    with archive.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256_of(archive)
     if source.sha256 and digest != source.sha256:
         raise invalid(f"source.archive: its sha256 is {digest}, not {source.sha256}")
     extract(archive, folder)
