@@ -20,6 +20,7 @@ import yaml
 from hack.localcluster.rest import ApiError
 from hack.localcluster.throwaway import ThrowawayControlPlane
 from qgjob.api.constants import RUNNER_ACCOUNT, RUNNER_CLUSTER_ROLE
+from tests.apiserver.cli_support import Cli, Operator
 from tests.apiserver.crds import install_crds
 from tests.e2e.appwright.support import SimulatedPhone
 
@@ -59,6 +60,18 @@ def namespace(apiserver: ThrowawayControlPlane) -> Iterator[str]:
     apiserver.client.create("/api/v1/namespaces", {"metadata": {"name": name}})
     yield name
     apiserver.client.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def cli(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
+    """The program, run against the test's namespace."""
+    return Cli(crds.kubeconfig, namespace, tmp_path)
+
+
+@pytest.fixture
+def operator(crds: ThrowawayControlPlane, namespace: str) -> Operator:
+    """Plays the operator and the runners, for tests of the command line."""
+    return Operator(crds.kubeconfig, namespace)
 
 
 @pytest.fixture(scope="session")

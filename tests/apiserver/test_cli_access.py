@@ -21,11 +21,6 @@ COMMAND = {"driver": {"name": "command", "command": {"test": ["true"]}}}
 SUBMISSION = ("submit", *NEEDED, "--test", "a.ts")
 
 
-@pytest.fixture
-def cli(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
-    return Cli(crds.kubeconfig, namespace, tmp_path)
-
-
 @pytest.fixture(scope="module")
 def bare() -> Iterator[ThrowawayControlPlane]:
     """A server without qgjob's resources."""

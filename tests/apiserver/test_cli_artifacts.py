@@ -15,7 +15,6 @@ import pytest
 from hack.s3server import S3Server
 from qgjob.api.artifacts import Place
 from qgjob.api.constants import API_VERSION, TEST_TARGETS
-from tests.apiserver.cli_support import Cli, Operator
 from tests.apiserver.machine import own_address
 from tests.apiserver.runner_support import eventually
 
@@ -24,19 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hack.localcluster.throwaway import ThrowawayControlPlane
+    from tests.apiserver.cli_support import Cli, Operator
 
 BUCKET = "artifacts"
 JUNIT = '<testsuite name="s"><testcase name="pays" classname="shop">{}</testcase></testsuite>'
-
-
-@pytest.fixture
-def cli(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
-    return Cli(crds.kubeconfig, namespace, tmp_path)
-
-
-@pytest.fixture
-def operator(crds: ThrowawayControlPlane, namespace: str) -> Operator:
-    return Operator(crds.kubeconfig, namespace)
 
 
 @pytest.fixture

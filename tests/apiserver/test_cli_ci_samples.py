@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 
 
-@pytest.fixture
-def operator(crds: ThrowawayControlPlane, namespace: str) -> Operator:
-    return Operator(crds.kubeconfig, namespace)
-
-
 class Workflow:
     """The steps of the GitHub workflow, each run by bash as GitHub's runner does it."""
 

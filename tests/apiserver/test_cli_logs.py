@@ -8,26 +8,15 @@ import pytest
 
 from qgjob.api import lifecycle
 from qgjob.api.constants import TEST_JOBS
-from tests.apiserver.cli_support import Cli, Operator
 from tests.apiserver.kubelet import Kubelet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hack.localcluster.throwaway import ThrowawayControlPlane
+    from tests.apiserver.cli_support import Cli, Operator
 
 POD = "tb-1-pod"
-
-
-@pytest.fixture
-def cli(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
-    return Cli(crds.kubeconfig, namespace, tmp_path)
-
-
-@pytest.fixture
-def operator(crds: ThrowawayControlPlane, namespace: str) -> Operator:
-    return Operator(crds.kubeconfig, namespace)
 
 
 @pytest.fixture

@@ -29,16 +29,6 @@ spec: {orgId: acme, appVersionId: app-1, test: a.spec.ts, target: phones, priori
 """
 
 
-@pytest.fixture
-def cli(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
-    return Cli(crds.kubeconfig, namespace, tmp_path)
-
-
-@pytest.fixture
-def operator(crds: ThrowawayControlPlane, namespace: str) -> Operator:
-    return Operator(crds.kubeconfig, namespace)
-
-
 def test_a_test_is_queued(cli: Cli, operator: Operator) -> None:
     answer = cli.submit("--test", "tests/login.spec.ts", "--job-id", "ci-1", "--priority", "7")
 

@@ -8,22 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qgjob.api.constants import API_VERSION, TEST_TARGETS
-from tests.apiserver.cli_support import Cli, Operator
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from hack.localcluster.throwaway import ThrowawayControlPlane
-
-
-@pytest.fixture
-def cli(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
-    return Cli(crds.kubeconfig, namespace, tmp_path)
-
-
-@pytest.fixture
-def operator(crds: ThrowawayControlPlane, namespace: str) -> Operator:
-    return Operator(crds.kubeconfig, namespace)
+    from tests.apiserver.cli_support import Cli, Operator
 
 
 def create_target(operator: Operator) -> None:

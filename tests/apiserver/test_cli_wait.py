@@ -5,30 +5,16 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-import pytest
-
 from qgjob.api.constants import TEST_JOBS
 from tests.apiserver.cli_support import NEEDED, Cli, Operator, Running
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from hack.localcluster.throwaway import ThrowawayControlPlane
 
 #: Long enough that a test which ends by it has failed.
 LONG = ("--timeout", "120")
 #: What the program says of a job as soon as it follows it.
 FOLLOWED = "Waiting in queue"
-
-
-@pytest.fixture
-def cli(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
-    return Cli(crds.kubeconfig, namespace, tmp_path)
-
-
-@pytest.fixture
-def operator(crds: ThrowawayControlPlane, namespace: str) -> Operator:
-    return Operator(crds.kubeconfig, namespace)
 
 
 def started(cli: Cli, operator: Operator, *names: str, options: tuple[str, ...] = LONG) -> Running:

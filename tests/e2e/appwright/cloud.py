@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
-import time
-import urllib.request
 from typing import TYPE_CHECKING, Any, Self
 
 from hack.phone import apps
@@ -17,73 +12,35 @@ from testrunner.drivers import driver_class
 from testrunner.drivers.base import BatchContext, TestResult, TestRun
 from testrunner.environment import run_environment
 from testrunner.stop import StopToken
-from tests.e2e.appwright.support import REPOSITORY, SHOP
+from tests.e2e.appwright.simulator import Simulator
+from tests.e2e.appwright.support import SHOP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from types import TracebackType
 
 CREDENTIALS = {"BROWSERSTACK_USERNAME": "team-user", "BROWSERSTACK_ACCESS_KEY": "team-access-key"}
 
 
-class SimulatedCloud:
+class SimulatedCloud(Simulator):
     """`python -m hack.browserstack` on a free port."""
 
     def __init__(self, log: Path, *options: str) -> None:
-        self._log = log
-        self._options = options
+        super().__init__(
+            *("hack.browserstack", "--host", "127.0.0.1", "--port", "0"),
+            *("--username", CREDENTIALS["BROWSERSTACK_USERNAME"]),
+            *("--access-key", CREDENTIALS["BROWSERSTACK_ACCESS_KEY"]),
+            *options,
+            log=log,
+        )
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "hack.browserstack", "--host", "127.0.0.1", "--port", "0"),
-                *("--username", CREDENTIALS["BROWSERSTACK_USERNAME"]),
-                *("--access-key", CREDENTIALS["BROWSERSTACK_ACCESS_KEY"]),
-                *self._options,
-            ],
-            cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self.url = f"http://127.0.0.1:{json.loads(self._process.stdout.readline())['port']}"
+        self.url = f"http://127.0.0.1:{self._start()['port']}"
+        self._control = f"{self.url}/control"
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._log.write_text("".join(json.dumps(e) + "\n" for e in self.events()))
-        self._process.terminate()
-        self._process.communicate(timeout=10)
-
-    def events(self, only: str = "") -> list[dict[str, Any]]:
-        lines = self._get(f"/control/log?event={only}" if only else "/control/log").splitlines()
-        return [json.loads(line) for line in lines]
-
-    def state(self) -> dict[str, Any]:
-        state: dict[str, Any] = json.loads(self._get("/control/state"))
-        return state
-
-    def fault(self, text: str) -> None:
-        self._post("/control/fault", text)
-
     def others(self, running: int, queued: int = 0) -> None:
-        self._post(f"/control/others?running={running}&queued={queued}", "")
-
-    def wait_for(self, event: str) -> bool:
-        """Waits until the cloud has seen such an event."""
-        while not self.events(event):
-            time.sleep(0.1)
-        return True
-
-    def _get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-            return bytes(answer.read())
-
-    def _post(self, path: str, body: str) -> None:
-        with urllib.request.urlopen(self.url + path, data=body.encode(), timeout=10):
-            pass
+        self._post(f"/others?running={running}&queued={queued}", "")
 
 
 class CloudBatch:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
-import time
-import urllib.request
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from hack.phone import apps
 from qgjob.api.testbatch import BatchDevice
@@ -19,71 +13,27 @@ from testrunner.drivers.appwright import AppWrightDriver
 from testrunner.drivers.base import BatchContext, TestResult, TestRun
 from testrunner.environment import run_environment
 from testrunner.stop import StopToken
+from tests.e2e.appwright.simulator import REPOSITORY, Simulator
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[3]
 SHOP = REPOSITORY / "manifests" / "samples" / "shop"
 
 
-class SimulatedPhone:
+class SimulatedPhone(Simulator):
     """`python -m hack.phone serve` on free ports."""
 
     def __init__(self, log: Path) -> None:
-        self._log = log
+        super().__init__(
+            "hack.phone", "serve", "--host", "127.0.0.1", "--port", "0", "--control-port", "0", log=log
+        )
 
     def __enter__(self) -> Self:
-        self._output = self._log.open("w")
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "hack.phone",
-                "serve",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                "0",
-                "--control-port",
-                "0",
-            ],
-            cwd=REPOSITORY,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        boot = json.loads(self._process.stdout.readline())
+        boot = self._start()
         self.address = f"127.0.0.1:{boot['port']}"
         self._control = f"http://127.0.0.1:{boot['control_port']}"
-        # The rest of its output goes nowhere; what it kept is read from the control port.
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._log.write_text("".join(json.dumps(e) + "\n" for e in self.events()))
-        self._process.terminate()
-        self._process.communicate(timeout=10)
-
-    def events(self, only: str = "") -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{self._control}/log" + (f"?event={only}" if only else "")) as answer:
-            return [json.loads(line) for line in answer.read().splitlines()]
-
-    def state(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self._control}/state") as answer:
-            state: dict[str, Any] = json.load(answer)
-            return state
-
-    def fault(self, text: str) -> None:
-        with urllib.request.urlopen(f"{self._control}/fault", data=text.encode()):
-            pass
-
-    def wait_for(self, event: str) -> bool:
-        """Waits until the phone has seen such an event."""
-        while not self.events(event):
-            time.sleep(0.1)
-        return True
 
     def installs(self, package: str = "org.example.shop") -> int:
         return int(self.state()["installs"].get(package, 0))
