@@ -57,7 +57,12 @@ class Emulator(ApiModel):
     ]
     port: Annotated[int, Field(ge=1, le=65535, description="Port of its adb daemon in the pod.")] = 5555
     boot_seconds: Annotated[
-        int, Field(ge=1, le=3600, description="Seconds from the runner's start until it must have booted.")
+        int,
+        Field(
+            ge=1,
+            le=3600,
+            description="Seconds from the runner's start until it must have booted. Not obeyed yet: 150.",
+        ),
     ] = 300
     resources: Annotated[
         PreservedObject | None,
