@@ -37,20 +37,37 @@ class AppWrightSettings(ApiModel):
 class CommandSettings(ApiModel):
     """The `command` driver's settings: any framework that writes JUnit XML.
 
-    Each command is an argument list. Its process has QGJOB_APP_PATH, QGJOB_APP_VERSION_ID, QGJOB_DEVICE (name),
-    ANDROID_SERIAL (address), QGJOB_TEST, QGJOB_ATTEMPT, QGJOB_FAILURES and QGJOB_REPORT_DIR in its environment.
+    Each command is an argument list. Its process has QGJOB_APP_PATH, QGJOB_APP_PACKAGE, QGJOB_APP_VERSION_ID,
+    QGJOB_DEVICE (name), ANDROID_SERIAL (address), QGJOB_TEST, QGJOB_ATTEMPT, QGJOB_FAILURES and QGJOB_REPORT_DIR in
+    its environment.
     """
 
     install: Annotated[
-        list[str],
-        Field(max_length=64, description="Installs the app once per batch; empty: nothing to install."),
-    ] = []
+        list[str] | None,
+        Field(
+            max_length=64,
+            description="Installs the app once per batch. Where not given, an APK is installed by adb on a device that "
+            "the runner reaches; empty: nothing is installed.",
+        ),
+    ] = None
     test: Annotated[
         list[str], Field(min_length=1, max_length=64, description="Runs one TestJob's test file.")
     ]
     clear: Annotated[
-        list[str], Field(max_length=64, description="Clears the app's state between tests; empty: nothing.")
-    ] = []
+        list[str] | None,
+        Field(
+            max_length=64,
+            description="Clears the app's state between tests. Where not given, an APK's data is cleared by adb on a "
+            "device that the runner reaches; empty: nothing is cleared.",
+        ),
+    ] = None
+    app_package: Annotated[
+        str | None,
+        Field(
+            max_length=255,
+            description="Android package of the app; aapt finds it in the APK where not given.",
+        ),
+    ] = None
     junit: Annotated[
         str, Field(max_length=512, description="Glob of the JUnit XML files, below QGJOB_REPORT_DIR.")
     ] = "*.xml"

@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
-from ..devices.adb import Adb
+from ..appwright.badging import identify
+from ..devices.adb import Adb, AdbError, find_sdk_tool
+from ..devices.apk import is_apk, named_like_one
 from ..devices.monitor import DeviceMonitor
 from ..devices.preflight import make_ready
 from ..environment import base_environment, batch_environment
 from ..junit import JUnitError, JUnitSummary, read_reports
 from ..process import ProcessEnd, run_process
 from ..sources.lookup import require_test
-from .base import BatchContext, Driver, InfrastructureError, Stopped, TestResult, TestRun
+from .base import (
+    BatchContext,
+    Driver,
+    InfrastructureError,
+    Stopped,
+    SubmitterError,
+    TestResult,
+    TestRun,
+)
+from .judging import compile_patterns, describe, judge, marked_failure
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from qgjob.api.drivers import CommandSettings
-    from qgjob.api.lifecycle import OutcomeName
     from qgjob.api.testtarget import TestTargetSpec
 
     from ..masking import Masks
     from ..stop import StopToken
-
-# What a shell makes of: a program that can't be executed, one that isn't there.
-_NOT_STARTED: Final = {126: "a program could not be executed", 127: "a program was not found"}
-# … and of one that a signal killed: 128 + its number. No test says so; the kernel or the node does.
-_KILLED: Final = {128 + number: number for number in (signal.SIGKILL, signal.SIGTERM)}
 
 
 class CommandDriver(Driver):
@@ -63,6 +68,8 @@ class CommandDriver(Driver):
     def __init__(self, context: BatchContext, stop: StopToken) -> None:
         super().__init__(context, stop)
         self._adb: Adb | None = None
+        #: The app's Android package; empty where there is none, or it is not known.
+        self._package = ""
 
     def prepare(self) -> None:
         """Check the settings, before an install is spent on them, and connect the device if there is one."""
@@ -78,12 +85,68 @@ class CommandDriver(Driver):
         make_ready(self._adb, self.context.target, self.stop, self.context.log)
 
     def install(self) -> None:
-        """Run driver.command.install."""
-        self._auxiliary("install", self._settings.install)
+        """Run driver.command.install; where the target has none, install an APK by adb."""
+        command = self._settings.install
+        apk = self._apk()
+        if apk is not None:
+            self._package = self._package or self._find_package(apk, needed=command is None)
+        if command is not None:
+            self._auxiliary("install", command)
+        elif self._adb is not None and apk is not None:
+            seconds = float(self.context.target.timeouts.install_seconds)
+            self._adb.install(named_like_one(apk), self._package, seconds=seconds, stop=self.stop)
 
     def clear(self) -> None:
-        """Run driver.command.clear."""
-        self._auxiliary("clear", self._settings.clear)
+        """Run driver.command.clear; where the target has none, clear the app's data by adb."""
+        command = self._settings.clear
+        if command is not None:
+            self._auxiliary("clear", command)
+        elif self._adb is not None and self._package:
+            self._clear_data(self._adb)
+
+    def _clear_data(self, adb: Adb) -> None:
+        try:
+            adb.clear(self._package)
+        except InfrastructureError as error:
+            if error.device_lost or self._is_installed(adb):
+                raise
+            if self._settings.install is not None:
+                self.context.log(f"{self._package} is not on {adb.name}: nothing to clear")
+                return
+            self.context.log(f"a test has removed {self._package} from {adb.name}: it is installed again")
+            self.install()
+
+    def _is_installed(self, adb: Adb) -> bool:
+        try:
+            return adb.is_installed(self._package)
+        except AdbError:
+            return True
+
+    def _apk(self) -> Path | None:
+        """The batch's app, where adb could install it."""
+        path = self.context.app_path
+        return path if self._adb is not None and path is not None and is_apk(path) else None
+
+    def _find_package(self, apk: Path, *, needed: bool) -> str:
+        """The app's package; empty where it can't be known and isn't `needed` for an install.
+
+        Raises InfrastructureError, SubmitterError (AppInvalid) where it is.
+        """
+        try:
+            if self._settings.app_package:
+                return self._settings.app_package
+            if shutil.which("aapt") is None:
+                raise InfrastructureError(
+                    f"the package of {apk.name} is not known, because this image has no aapt: set "
+                    "driver.command.appPackage in the TestTarget, or put aapt into the image"
+                )
+            return identify(find_sdk_tool("aapt"), apk, package=None, activity=None).package
+        except (InfrastructureError, SubmitterError) as error:
+            if needed:
+                raise
+            if self._settings.clear is None:
+                self.context.log(f"the app is not cleared between tests: {error.message}")
+            return ""
 
     def run(self, test: TestRun) -> TestResult:
         """Run driver.command.test in the source's folder, and read its reports."""
@@ -126,7 +189,7 @@ class CommandDriver(Driver):
             report_problem=problem,
             expected_reports=settings.junit,
             infrastructure_exit_codes=settings.infrastructure_exit_codes,
-            infrastructure_line=next(iter(marked), "") or _marked_failure(summary, patterns),
+            infrastructure_line=next(iter(marked), "") or marked_failure(summary, patterns),
         )
         if result.outcome != "passed" and self._adb is not None and (said := self._adb.probe()):
             raise self._adb.lost(said)
@@ -153,8 +216,10 @@ class CommandDriver(Driver):
         return self._adb.log_into(folder)
 
     def with_device(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """What a command needs to reach the device: its adb talks to the server that has it."""
-        own = {} if self._adb is None else {"ANDROID_ADB_SERVER_PORT": str(self._adb.server_port)}
+        """What a command needs to reach the device, whose adb server has it, and the app there."""
+        own = {"QGJOB_APP_PACKAGE": self._package}
+        if self._adb is not None:
+            own["ANDROID_ADB_SERVER_PORT"] = str(self._adb.server_port)
         return {**environment, **own}
 
     def _auxiliary(self, what: str, argv: Sequence[str]) -> None:
@@ -177,74 +242,7 @@ class CommandDriver(Driver):
         if end.returncode != 0:
             if self._adb is not None and (said := self._adb.probe()):
                 raise self._adb.lost(said)
-            raise InfrastructureError(f"the {what} command ended with {_describe(end)}")
-
-
-def judge(
-    end: ProcessEnd,
-    summary: JUnitSummary,
-    *,
-    timeout_seconds: float,
-    report_problem: str = "",
-    expected_reports: str = "*.xml",
-    infrastructure_exit_codes: Sequence[int] = (),
-    infrastructure_line: str = "",
-) -> TestResult:
-    """What a test command came to, by how it ended and what its reports say. Pure.
-
-    Only exit code 0 with at least one reported case and no failed one is a pass: a command that ran nothing
-    must not turn a build green. What did not pass is a test failure, unless the target's exit codes or
-    patterns mark it as infrastructure, or the command was killed, or could not be started.
-    """
-
-    def result(outcome: OutcomeName, message: str) -> TestResult:
-        return TestResult(
-            outcome,
-            message,
-            cases=summary.cases,
-            failed_cases=summary.failed,
-            skipped_cases=summary.skipped,
-        )
-
-    if end.timed_out:
-        return result("failed", f"timed out after {timeout_seconds:g} s")
-    passed = end.returncode == 0 and not summary.failed
-    if end.returncode in infrastructure_exit_codes:
-        return result("infrastructure", f"ended with {_describe(end)}")
-    if end.returncode < 0 or end.returncode in _KILLED or end.returncode in _NOT_STARTED:
-        return result("infrastructure", f"ended with {_describe(end)}")
-    if not passed and infrastructure_line:
-        return result("infrastructure", infrastructure_line)
-    if summary.failed:
-        return result("failed", summary.message())
-    if end.returncode != 0:
-        return result("failed", f"ended with {_describe(end)}")
-    if report_problem:
-        return result("failed", f"exit code 0, but its report is broken: {report_problem}")
-    if summary.cases == 0:
-        message = f"exit code 0, but no test case was reported in QGJOB_REPORT_DIR/{expected_reports}"
-        return result("failed", message)
-    if summary.skipped == summary.cases:
-        return result("passed", "every case was skipped")
-    return result("passed", "")
-
-
-def compile_patterns(patterns: Sequence[str]) -> list[re.Pattern[str]]:
-    """The target's patterns. Raises InfrastructureError where one is no regular expression."""
-    try:
-        return [re.compile(pattern) for pattern in patterns]
-    except re.error as error:
-        message = (
-            f"driver.command.infrastructurePatterns: {error.pattern!r} is no regular expression: {error}"
-        )
-        raise InfrastructureError(message) from error
-
-
-def _marked_failure(summary: JUnitSummary, patterns: Sequence[re.Pattern[str]]) -> str:
-    for failure in summary.failures:
-        if any(pattern.search(failure.text) for pattern in patterns):
-            return f"{failure.case}: {failure.message}"
-    return ""
+            raise InfrastructureError(f"the {what} command ended with {describe(end)}")
 
 
 def _run(
@@ -276,20 +274,3 @@ def _run(
     except OSError as error:
         message = f"{argv[0]!r} can't be started: {error.strerror}. Is it in the runner's image?"
         raise InfrastructureError(message) from error
-
-
-def _describe(end: ProcessEnd) -> str:
-    number = -end.returncode if end.returncode < 0 else _KILLED.get(end.returncode, 0)
-    if number:
-        try:
-            text = f"signal {signal.Signals(number).name}"
-        except ValueError:
-            text = f"signal {number}"
-        if number == signal.SIGKILL:
-            text += " (out of memory?)"
-    else:
-        text = f"exit code {end.returncode}"
-        if why := _NOT_STARTED.get(end.returncode):
-            text += f" ({why})"
-    last = next((line.strip() for line in reversed(end.tail.splitlines()) if line.strip()), "")
-    return f"{text}: {last}" if last else text

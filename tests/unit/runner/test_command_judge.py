@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from testrunner.drivers.base import InfrastructureError, TestResult
-from testrunner.drivers.command import compile_patterns, judge
+from testrunner.drivers.judging import compile_patterns, judge
 from testrunner.junit import Failure, JUnitSummary
 from testrunner.process import ProcessEnd
 
