@@ -190,7 +190,8 @@ class Installing:
         The batch may wait for a driver that has no capacity until `deadline`, in the clock's monotonic seconds.
         """
         with self._stage("PrepareFailed"):
-            kind = driver_class(self.target.driver.name).for_target(self.target)
+            # Importing it runs anybody's code already.
+            kind = self._in_time(lambda: driver_class(self.target.driver.name).for_target(self.target))
             context = self._context()
             if kind.needs_app and context.app_path is None:
                 raise InfrastructureError(f"driver {kind.name} needs an app: set app.url in the TestTarget")

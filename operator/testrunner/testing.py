@@ -309,7 +309,7 @@ class Testing:
             failures=failures,
             report_dir=running.reports,
         )
-        return self._driver.run(
+        result = self._driver.run(
             TestRun(
                 name=running.entry.name,
                 test=spec.test,
@@ -324,6 +324,9 @@ class Testing:
                 stop=running.stop,
             )
         )
+        if not isinstance(result, TestResult):
+            raise TypeError(f"run() returned {result!r}, which is no TestResult")
+        return result
 
     def _reset_app(self, running: Running, spec: TestJobSpec) -> None:
         if spec.isolation == "clear":

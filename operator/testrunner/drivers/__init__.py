@@ -21,8 +21,9 @@ def driver_class(name: str) -> type[Driver]:
             continue
         try:
             loaded = point.load()
-        except Exception as error:
-            raise InfrastructureError(f"driver {name!r} ({point.value}) can't be loaded: {error}") from error
+        except (Exception, SystemExit) as error:
+            why = f"{type(error).__name__}: {error}"
+            raise InfrastructureError(f"driver {name!r} ({point.value}) can't be loaded: {why}") from error
         if not (isinstance(loaded, type) and issubclass(loaded, Driver)):
             raise InfrastructureError(f"driver {name!r} ({point.value}) is no testrunner.drivers.base.Driver")
         return loaded

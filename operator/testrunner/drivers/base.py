@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
+
+from qgjob.api.lifecycle import OutcomeName
 
 from ..masking import Masks
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from qgjob.api.testtarget import TestTargetSpec
 
     from ..stop import StopToken
+
+_OUTCOMES: Final = get_args(OutcomeName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class TestResult:
 
     __test__: ClassVar[bool] = False
 
-    outcome: Literal["passed", "failed", "infrastructure"]
+    outcome: OutcomeName
     message: str = ""
     cases: int = 0
     failed_cases: int = 0
@@ -96,6 +100,10 @@ class TestResult:
     #: URLs of its session in a device cloud, and of that session's video.
     session: str = ""
     video: str = ""
+
+    def __post_init__(self) -> None:
+        if self.outcome not in _OUTCOMES:
+            raise ValueError(f"a TestResult's outcome is one of {', '.join(_OUTCOMES)}, not {self.outcome!r}")
 
 
 class InfrastructureError(Exception):
