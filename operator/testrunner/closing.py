@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from .fence import Fence
     from .interruption import Interruption
     from .log import Log
-    from .masking import Masks
     from .record import BatchRecord
     from .reporting import Job, Reporter
     from .supervision import Supervisor
@@ -47,7 +46,6 @@ class Closing:
         fence: Fence,
         supervisor: Supervisor,
         interruption: Interruption,
-        masks: Masks,
         clock: Clock,
         log: Log,
     ) -> None:
@@ -58,14 +56,13 @@ class Closing:
         self._fence = fence
         self._supervisor = supervisor
         self._interruption = interruption
-        self._masks = masks
         self._clock = clock
         self._log = log
 
     def close(self, ending: Ending, driver: Driver | None) -> bool:
         """End the batch; returns whether everything was written. Raises Abandoned, ClientError."""
         name = f"batch {self._record.name}"
-        ending = replace(ending, message=self._masks.message(ending.message))
+        ending = replace(ending, message=self._reporter.in_words(ending.message))
         self._log.line(f"{name} ends: {ending.phase} {ending.reason} {ending.message}".rstrip())
         lost_contact = self._fence.trip is not None
         if lost_contact:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .interruption import Interruption
     from .log import Log
+    from .readable_paths import ReadablePaths
     from .record import BatchRecord
     from .reporting import Job, Reporter
     from .stop import StopToken
@@ -79,6 +80,7 @@ class Installing:
         interruption: Interruption,
         waiting: Waiting,
         workdir: Path,
+        paths: ReadablePaths,
         environment: Mapping[str, str],
         clock: Clock,
         log: Log,
@@ -91,6 +93,7 @@ class Installing:
         self._supervisor = supervisor
         self._interruption = interruption
         self._workdir = workdir
+        self._paths = paths
         self._environment = environment
         self._clock = clock
         self._log = log
@@ -178,7 +181,9 @@ class Installing:
             return known
         stop = self._stop.child()
         try:
-            return self._in_time(lambda: store.prepare(source, commit, stop), stop=stop)
+            prepared = self._in_time(lambda: store.prepare(source, commit, stop), stop=stop)
+            self._paths.add(prepared.folder)
+            return prepared
         except Stopped:
             self._interruption.raise_if_any()
             error = InfrastructureError(f"the test files: {stop.reason}")
@@ -238,6 +243,7 @@ class Installing:
             sources=self._store().folders,
             log=self._log.output,
             masks=self.masks,
+            paths=self._paths,
             first_to_install=Siblings(self._client, self._record).first_to_install,
         )
 

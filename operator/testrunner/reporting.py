@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .identity import Pod
     from .log import Log
+    from .readable_paths import ReadablePaths
 
 Job = dict[str, Any]
 
@@ -70,6 +71,7 @@ class Reporter:
         batch: str,
         *,
         pod: Pod,
+        paths: ReadablePaths,
         clock: Clock,
         log: Log,
     ) -> None:
@@ -79,6 +81,7 @@ class Reporter:
         self._pod = pod
         self._policy = RetryPolicy()
         self._masks = Masks()
+        self._paths = paths
         self._clock = clock
         self._log = log
         self._pending: deque[Report] = deque()
@@ -97,6 +100,10 @@ class Reporter:
     def use_masks(self, masks: Masks) -> None:
         """What no status may hold, once the target was read."""
         self._masks = masks
+
+    def in_words(self, message: str) -> str:
+        """A message as statuses may hold it: without secrets, and without the paths of this pod."""
+        return self._masks.message(self._paths.text(message))
 
     def standing(self, job: Job | None, entry: BatchJob) -> Standing:
         """Where a TestJob stands, seen from this pod."""
@@ -174,7 +181,7 @@ class Reporter:
 
     def _finish(self, result: Result) -> Callable[[Job], Changes]:
         now, policy = self._clock.now(), self._policy
-        result = replace(result, message=self._masks.message(result.message))
+        result = replace(result, message=self.in_words(result.message))
 
         def changes(job: Job) -> Changes:
             max_retries = job["spec"].get("maxRetries", 3)

@@ -16,6 +16,7 @@ from .endings import Abandoned, EndBatch, Ending, Rest
 from .fence import Fence
 from .installing import Installing
 from .interruption import EXIT_BY, Interruption
+from .readable_paths import ReadablePaths
 from .record import BatchRecord, NotOursError
 from .reporting import Reporter
 from .supervision import Supervisor
@@ -70,7 +71,8 @@ class Session:
         self._clock = clock = clock or Clock()
         self.interruption = Interruption(clock)
         self._record = BatchRecord(client, namespace, batch, pod, clock)
-        self._reporter = Reporter(client, namespace, batch, pod=pod, clock=clock, log=log)
+        self._paths = paths = ReadablePaths(workdir)
+        self._reporter = Reporter(client, namespace, batch, pod=pod, paths=paths, clock=clock, log=log)
         self._claims = Claims(client, namespace, batch, reporter=self._reporter, clock=clock)
         self._tally = Tally()
         self._turns = Turns(self._record, self._claims, interruption=self.interruption, clock=clock)
@@ -98,6 +100,7 @@ class Session:
             interruption=self.interruption,
             waiting=self._waiting,
             workdir=workdir,
+            paths=paths,
             environment=environment,
             clock=clock,
             log=log,
@@ -122,7 +125,6 @@ class Session:
                 fence=self._fence,
                 supervisor=self._supervisor,
                 interruption=self.interruption,
-                masks=self._installing.masks,
                 clock=self._clock,
                 log=self._log,
             )
@@ -234,6 +236,7 @@ class Session:
             target=self._record.spec.target,
             workdir=self._workdir,
             masks=self._installing.masks,
+            paths=self._paths,
             clock=self._clock,
             log=self._log,
         )

@@ -272,7 +272,7 @@ class Testing:
             **{field: spec[field] for field in ("orgId", "appVersionId", "test", "target")},
             "attempt": running.entry.attempt,
             "outcome": result.outcome,
-            "message": result.message,
+            "message": self._context.paths.text(result.message),
             "startTime": lifecycle.timestamp(started_at),
             "finishTime": lifecycle.timestamp(self._clock.now()),
             "cases": result.cases,

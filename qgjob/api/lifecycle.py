@@ -105,7 +105,7 @@ class Result:
     """What one attempt came to, as a runner (or the operator in its stead) reports it.
 
     `final_reason` set: no retry can help (an app version that does not exist), so the TestJob is dead-lettered
-    at once with this CamelCase reason.
+    at once with this CamelCase reason, and its failures are counted no further.
     """
 
     outcome: OutcomeName
@@ -224,6 +224,10 @@ def finish(status: Status, result: Result, policy: RetryPolicy, max_retries: int
     changes: Changes = {"attempts": _attempts(status, result, now)}
     if result.outcome == "passed":
         return changes | _end(status, SUCCEEDED, "Passed", clip(result.message), now)
+    message = clip(result.message)
+    if result.final_reason:
+        # No budget is used: neither the test nor the infrastructure has failed.
+        return changes | _end(status, DEAD_LETTERED, result.final_reason, message, now)
     if result.outcome == "failed":
         failures += 1
         changes["failures"] = failures
@@ -233,9 +237,6 @@ def finish(status: Status, result: Result, policy: RetryPolicy, max_retries: int
         changes["infrastructureFailures"] = infrastructure
         over, reason = infrastructure > policy.infrastructure_retries, "Infrastructure"
         delay = policy.delay(infrastructure)
-    message = clip(result.message)
-    if result.final_reason:
-        return changes | _end(status, DEAD_LETTERED, result.final_reason, message, now)
     if over:
         return changes | _end(status, DEAD_LETTERED, reason, message, now)
     _require(status, RETRYING)

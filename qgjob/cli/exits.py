@@ -10,6 +10,7 @@ class Exit(IntEnum):
 
     PASSED = 0
     FAILED = 1
+    #: A mistake of whoever typed or submitted it; for `wait`, what was submitted can't be run at all.
     USAGE = 2
     TIMEOUT = 3
     INFRASTRUCTURE = 4

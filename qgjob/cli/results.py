@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from qgjob.api import lifecycle
@@ -40,12 +41,17 @@ class Results:
             skipped = "cancelled"
         elif phase == lifecycle.DEAD_LETTERED and not views.replay_is_due(job):
             message = f"{views.field(job, 'reason')}: {views.field(job, 'message')}"
-            failure = Failure(_kind(last.get("outcome", "infrastructure")), message)
+            kind = "infrastructure" if views.can_not_be_run(job) else last.get("outcome", "infrastructure")
+            failure = Failure(_kind(kind), message)
         elif phase != lifecycle.SUCCEEDED and not attempts:
             skipped = f"not run: {views.details(job, self._session.now())}"
+        runs = [self._run(job, entry) for entry in attempts]
+        if runs and views.can_not_be_run(job):
+            # It came to no result: for JUnit that is an error, and no failure of the test.
+            runs[-1] = replace(runs[-1], failure=failure)
         return Suite(
             job["spec"]["test"],
-            [self._run(job, entry) for entry in attempts],
+            runs,
             skipped=skipped,
             failure=failure,
             timestamp=str(last.get("startTime", "")).rstrip("Z"),

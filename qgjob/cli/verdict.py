@@ -39,7 +39,8 @@ class Verdict:
 def judge(waited: Sequence[Waited], *, timeout: float, unreachable: str = "") -> Verdict:
     """Call it when all are over, or time (`timeout`, in seconds, for the words) is, or fail-fast struck.
 
-    The worst news wins: a test that failed (1) before infrastructure (4), before one cancelled or deleted
+    The worst news wins: a test that failed (1) before one that can't be run as it was submitted (2), before
+    infrastructure (4), before one cancelled or deleted
     (5), before one that is not over (3). A test that has failed and is not over counts as failed: it had its
     chance to pass in time. The same holds for infrastructure failures. `unreachable` says that the API server
     has not answered lately, so that what isn't over may well be.
@@ -50,6 +51,8 @@ def judge(waited: Sequence[Waited], *, timeout: float, unreachable: str = "") ->
     total = len(waited)
     if failed := classes.get(Exit.FAILED):
         return Verdict(Exit.FAILED, _line("FAILED", failed, total, _failed))
+    if invalid := classes.get(Exit.USAGE):
+        return Verdict(Exit.USAGE, _line("INVALID", invalid, total, _invalid))
     if broken := classes.get(Exit.INFRASTRUCTURE):
         return Verdict(Exit.INFRASTRUCTURE, _line("INFRASTRUCTURE", broken, total, _failed))
     if cancelled := classes.get(Exit.CANCELLED):
@@ -74,6 +77,8 @@ def classify(one: Waited) -> Exit:
     if phase == lifecycle.SUCCEEDED:
         return Exit.PASSED
     if phase == lifecycle.DEAD_LETTERED:
+        if views.can_not_be_run(job):
+            return Exit.USAGE
         by_infrastructure = views.field(job, "reason") == views.INFRASTRUCTURE_REASON
         return Exit.INFRASTRUCTURE if by_infrastructure else Exit.FAILED
     if phase == lifecycle.CANCELLED or one.deleted:
@@ -105,6 +110,12 @@ def _failed(one: Waited) -> str:
         text = f"{what} {views.times(failures or infrastructure)}{_last_message(job, failed=bool(failures))}"
     text = views.one_line(text, MESSAGE_CHARACTERS)
     return text if views.is_over(job) else f"{text} and is {_still(job)}"
+
+
+def _invalid(one: Waited) -> str:
+    job = one.job or {}
+    reason, message = views.field(job, "reason"), views.field(job, "message")
+    return views.one_line(f"can't be run: {reason}: {message}", MESSAGE_CHARACTERS)
 
 
 def _last_message(job: Mapping[str, Any], *, failed: bool) -> str:

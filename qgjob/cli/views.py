@@ -23,7 +23,8 @@ STATUS_WORDS: Final[dict[str, str]] = {
     lifecycle.CANCELLED: "cancelled",
 }
 
-#: Reason of a dead letter that says nothing about the test.
+#: Reasons of dead letters that have used up their retries. Any other one says why it can't be run as submitted.
+TEST_FAILED_REASON: Final = "TestFailed"
 INFRASTRUCTURE_REASON: Final = "Infrastructure"
 
 
@@ -66,6 +67,16 @@ def status_word(job: Object) -> str:
 def is_over(job: Object) -> bool:
     """Whether nothing more happens to it by itself."""
     return phase(job) in lifecycle.FINISHED and not replay_is_due(job)
+
+
+def can_not_be_run(job: Object) -> bool:
+    """Whether it is a dead letter because of what was submitted: no such app version or test file, a broken source."""
+    used_up = (TEST_FAILED_REASON, INFRASTRUCTURE_REASON)
+    return (
+        phase(job) == lifecycle.DEAD_LETTERED
+        and not replay_is_due(job)
+        and field(job, "reason") not in used_up
+    )
 
 
 def times(count: int) -> str:
@@ -196,7 +207,7 @@ def _attempt(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _failure(job: Object) -> str:
     reason = str(field(job, "reason"))
     failures, infrastructure = field(job, "failures"), field(job, "infrastructureFailures")
-    if reason == "TestFailed":
+    if reason == TEST_FAILED_REASON:
         return f"Failed {times(failures)}"
     if reason == INFRASTRUCTURE_REASON:
         note = f", after failing {times(failures)} by itself" if failures else ""

@@ -250,6 +250,19 @@ def test_attempts_are_merged_from_their_stored_reports(
     assert answer.last_line == "qgjob: 3 jobs: 3 tests, 1 failures, 1 skipped, 1 flaky"
 
 
+def test_what_could_not_be_run_is_an_error_in_a_report(cli: Cli, operator: Operator) -> None:
+    operator.create("a", test="pay.spec.ts")
+    operator.run_to("a", "failed", "pay.spec.ts:3: SyntaxError: no", final_reason="SourceInvalid")
+
+    answer = cli.run("report", "--junit", "-", "a")
+
+    [case] = ET.fromstring(answer.stdout).iter("testcase")
+    assert [(child.tag, child.get("message")) for child in case] == [
+        ("error", "SourceInvalid: pay.spec.ts:3: SyntaxError: no")
+    ]
+    assert answer.last_line == "qgjob: 1 jobs: 1 tests, 1 errors"
+
+
 @pytest.mark.usefixtures("secret")
 def test_a_report_goes_by_statuses_where_the_store_can_not_be_read(
     cli: Cli, operator: Operator, bucket: Stored, s3: S3Server

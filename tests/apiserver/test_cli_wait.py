@@ -98,6 +98,23 @@ def test_infrastructure_is_4(cli: Cli, operator: Operator) -> None:
     )
 
 
+def test_an_app_version_that_is_not_there_is_2_and_no_failure_of_a_test(cli: Cli, operator: Operator) -> None:
+    job = cli.submitted()
+    operator.run_to(
+        job, "failed", "there is no app version app-1: HTTP 404", final_reason="AppVersionNotFound"
+    )
+
+    answer = cli.run("wait", job)
+
+    assert answer.code == 2
+    assert (answer.json["status"], answer.json["reason"]) == ("failed", "AppVersionNotFound")
+    assert (answer.json["failures"], answer.json["infrastructure_failures"]) == (0, 0)
+    assert answer.last_line == (
+        f"qgjob: INVALID: tests/login.spec.ts (job {job}) can't be run: "
+        "AppVersionNotFound: there is no app version app-1: HTTP 404"
+    )
+
+
 def test_a_cancelled_job_is_5(cli: Cli, operator: Operator) -> None:
     waiting = started(cli, operator, "a")
     operator.cancel("a")

@@ -162,6 +162,25 @@ def test_the_app_is_downloaded_once(world: World, files: tuple[Path, str]) -> No
     assert runner.output.count("downloaded app version v1: 7 bytes") == 1
 
 
+def test_messages_have_paths_in_the_source_and_none_of_the_pod(world: World) -> None:
+    world.client.create(
+        "configmaps",
+        {"metadata": {"name": "files"}, "binaryData": {"source.tar.gz": packed({"tests/a.spec.ts": "ok"})}},
+        api_version="v1",
+    )
+    world.target(driver=command('echo "$PWD/$QGJOB_TEST:3: no button (see $QGJOB_REPORT_DIR/x.png)"; exit 1'))
+    job = world.job("one", test="tests/a.spec.ts", source={"configMap": {"name": "files"}})
+
+    runner = world.run(world.batch([job]))
+
+    said = str(attempt(world, "one")["message"])
+    assert said.startswith(
+        "ended with exit code 1: tests/a.spec.ts:3: no button (see reports/0001-one/x.png)"
+    )
+    assert str(world.folder) not in said
+    assert f"{world.folder}/" in runner.output  # the log has them as they were
+
+
 def test_an_app_version_that_does_not_exist_ends_all_of_it_at_once(
     world: World, files: tuple[Path, str]
 ) -> None:
@@ -173,6 +192,7 @@ def test_an_app_version_that_does_not_exist_ends_all_of_it_at_once(
     assert world.batch_status(batch)["reason"] == "AppVersionNotFound"
     for job in ("one", "two"):
         assert (world.phase(job), world.status(job)["reason"]) == ("DeadLettered", "AppVersionNotFound")
+        assert world.status(job).get("failures", 0) == 0
 
 
 def test_an_app_that_is_too_large_is_the_submitters_matter(world: World, files: tuple[Path, str]) -> None:

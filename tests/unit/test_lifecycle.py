@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qgjob.api import lifecycle
 from qgjob.api.constants import MAX_ATTEMPTS_KEPT, MAX_MESSAGE_BYTES
-from qgjob.api.lifecycle import Result, RetryPolicy, TransitionError
+from qgjob.api.lifecycle import OutcomeName, Result, RetryPolicy, TransitionError
 from qgjob.api.testjob import TestJobStatus
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -193,6 +193,17 @@ def test_what_no_retry_can_help_is_dead_lettered_at_once() -> None:
     status = finished(scheduled(), result, max_retries=3)
 
     assert (status["phase"], status["reason"]) == ("DeadLettered", "AppVersionNotFound")
+    assert [attempt["message"] for attempt in status["attempts"]] == ["404 Not Found"]
+
+
+@pytest.mark.parametrize("outcome", ["failed", "infrastructure"])
+def test_what_could_not_be_run_is_no_failure_of_the_test_nor_of_the_infrastructure(
+    outcome: OutcomeName,
+) -> None:
+    status = finished(running(), Result(outcome, "404", final_reason="AppVersionNotFound"))
+
+    counted = [lifecycle.get(status, field) for field in ("failures", "infrastructureFailures")]
+    assert counted == [0, 0]
 
 
 def test_conditions_tell_a_pass_from_a_dead_letter() -> None:

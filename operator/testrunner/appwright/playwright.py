@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ..drivers.base import TestRun
@@ -14,15 +15,32 @@ if TYPE_CHECKING:
 
 #: Playwright ends a test at its timeout and says where it stood; only when it can't, the process is stopped.
 OVERTIME_SECONDS: Final = 10.0
+#: Lines of its output that are kept.
+FIRST_LINES: Final = 200
 #: From SIGINT, after which Playwright closes its session, to SIGKILL.
 GRACE_SECONDS: Final = 5.0
 # Playwright's workers colour what they print, whatever they are told.
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def plain(line: str) -> str:
-    """A line of its output without colours."""
-    return _COLOURS.sub("", line)
+class Output:
+    """Hands its output on without colours, line by line, and keeps the beginning."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log = log
+        self._first: list[str] = []
+
+    def line(self, line: str) -> None:
+        """Takes a line."""
+        line = _COLOURS.sub("", line)
+        if len(self._first) < FIRST_LINES:
+            self._first.append(line)
+        self._log(line)
+
+    @property
+    def beginning(self) -> str:
+        """Its first lines: before any reporter, a configuration's error stands there, with a long trace behind it."""
+        return "\n".join(self._first)
 
 
 def command(kit: Kit, project: Project, test: TestRun, *, html: bool) -> list[str]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..clock import Clock
     from ..log import Log
     from ..masking import Masks
+    from ..readable_paths import ReadablePaths
     from .base import Store
 
 #: After the batch's end, what still waits is stored for so many seconds at most.
@@ -41,6 +42,7 @@ class Collection:
         target: str,
         workdir: Path,
         masks: Masks,
+        paths: ReadablePaths,
         clock: Clock,
         log: Log,
     ) -> None:
@@ -52,7 +54,12 @@ class Collection:
         self._clock = clock
         self._log = log
         self._outbox = Outbox(
-            store, masks=masks, max_bytes=artifacts.max_bytes_per_attempt, scratch=self._scratch, log=log
+            store,
+            masks=masks,
+            paths=paths,
+            max_bytes=artifacts.max_bytes_per_attempt,
+            scratch=self._scratch,
+            log=log,
         )
 
     def link(self, entry: BatchJob, started: datetime) -> str:

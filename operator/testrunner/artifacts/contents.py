@@ -1,4 +1,4 @@
-"""An attempt's folder, made ready to be stored: secrets masked, and no more than the target allows."""
+"""An attempt's folder, made ready to be stored: secrets masked, reports readable, no more than the target allows."""
 
 from __future__ import annotations
 
@@ -14,23 +14,30 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..masking import Masks
+    from ..readable_paths import ReadablePaths
 
 _PIECE: Final = 1024 * 1024
 #: A file is text if there is no zero byte among so many.
 _SNIFFED: Final = 8192
+#: A larger file is no report that people are shown parts of.
+_REPORT_BYTES: Final = 50_000_000
 
 
-def prepare(folder: Path, *, masks: Masks, max_bytes: int, scratch: Path) -> None:
+def prepare(folder: Path, *, masks: Masks, paths: ReadablePaths, max_bytes: int, scratch: Path) -> None:
     """Mask what is text, remove what is too much, and name that in left-out.txt. Raises OSError.
 
+    Paths are made readable in XML, since `qgjob report` and CI systems show what JUnit reports say.
     `scratch`: a folder on the same file system that no test knows.
     """
     tree = Tree(folder)
     files = tree.files()
+    for file in files:
+        if file.name.endswith(".xml") and file.size <= _REPORT_BYTES:
+            _make_readable(tree, file.name, paths, scratch)
     if masks:
         for file in files:
             _mask(tree, file.name, masks, scratch)
-        files = tree.files()
+    files = tree.files()
     left_out = choose(files, max_bytes)
     for file in left_out:
         tree.remove(file.name)
@@ -65,6 +72,18 @@ def put(tree: Tree, name: str, content: str | Path, scratch: Path) -> None:
         tree.replace(name, content)
     finally:
         content.unlink(missing_ok=True)
+
+
+def _make_readable(tree: Tree, name: str, paths: ReadablePaths, scratch: Path) -> None:
+    with tree.open(name) as source:
+        # Whatever its encoding is, it is the same again where nothing was found.
+        text = source.read(_REPORT_BYTES).decode(errors="surrogateescape")
+    readable = paths.text(text)
+    if readable == text:
+        return
+    with tempfile.NamedTemporaryFile(dir=scratch, delete=False) as target:
+        target.write(readable.encode(errors="surrogateescape"))
+    put(tree, name, Path(target.name), scratch)
 
 
 def _mask(tree: Tree, name: str, masks: Masks, scratch: Path) -> None:

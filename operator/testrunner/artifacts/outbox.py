@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..log import Log
     from ..masking import Masks
+    from ..readable_paths import ReadablePaths
     from .base import Store
 
 #: While the store is down, so many bytes wait on disk; beyond, the oldest attempt is given up.
@@ -51,6 +52,7 @@ class Outbox:
         store: Store,
         *,
         masks: Masks,
+        paths: ReadablePaths,
         max_bytes: int,
         scratch: Path,
         log: Log,
@@ -58,6 +60,7 @@ class Outbox:
     ) -> None:
         self._store = store
         self._masks = masks
+        self._paths = paths
         self._max_bytes = max_bytes
         self._scratch = scratch
         self._log = log
@@ -126,7 +129,13 @@ class Outbox:
     def _run(self) -> None:
         while (parcel := self._next()) is not None:
             try:
-                prepare(parcel.folder, masks=self._masks, max_bytes=self._max_bytes, scratch=self._scratch)
+                prepare(
+                    parcel.folder,
+                    masks=self._masks,
+                    paths=self._paths,
+                    max_bytes=self._max_bytes,
+                    scratch=self._scratch,
+                )
             except OSError as error:
                 # Never stored with what should have been masked.
                 self._give_up(parcel, f"its folder can't be read: {error}")

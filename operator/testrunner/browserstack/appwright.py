@@ -71,7 +71,8 @@ class CloudAppWrightDriver(Driver):
             workdir=self.context.workdir,
             adapter="on-browserstack",
         )
-        log = playwright.events_file(test)
+        self.context.paths.add(project.folder)
+        log, output = playwright.events_file(test), playwright.Output(self.context.log)
         # It is there where the test had to begin again.
         log.unlink(missing_ok=True)
         # Once more where BrowserStack has deleted it meanwhile.
@@ -86,7 +87,7 @@ class CloudAppWrightDriver(Driver):
                 stop=test.stop,
                 stop_signal=signal.SIGINT,
                 grace=playwright.GRACE_SECONDS,
-                on_line=lambda line: self.context.log(playwright.plain(line)),
+                on_line=output.line,
                 masks=self.context.masks,
             )
         finally:
@@ -98,7 +99,14 @@ class CloudAppWrightDriver(Driver):
         if end.stopped:
             raise Stopped(test.stop.reason)
         found = events.parse(log.read_text(errors="replace")) if log.exists() else []
-        result = self._cloud.settled(events.judge(found, end, timeout_seconds=test.timeout_seconds), mark)
+        judged = events.judge(
+            found,
+            end,
+            timeout_seconds=test.timeout_seconds,
+            output=output.beginning,
+            readable=self.context.paths.text,
+        )
+        result = self._cloud.settled(judged, mark)
         if result.reason == QUEUE_FULL:
             self._cloud.refused()
             raise NoCapacityError(result.message, reason=QUEUE_FULL)

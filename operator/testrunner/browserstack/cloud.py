@@ -90,7 +90,7 @@ class Cloud:
             self._capacity.granted()
         details = self._details(result, noted.opened)
         result = replace(result, session=details.url, video=details.video)
-        if result.outcome == "passed":
+        if result.outcome == "passed" or result.final_reason:
             return result
         if details.timed_out:
             advice = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from qgjob.api.drivers import AppWrightSettings
@@ -105,7 +106,8 @@ class AppWrightDriver(Driver):
             workdir=self.context.workdir,
         )
         self._appium.wait_ready(test.stop)
-        log = playwright.events_file(test)
+        self.context.paths.add(project.folder)
+        log, output = playwright.events_file(test), playwright.Output(self.context.log)
         with DeviceMonitor(self._adb.probe) as monitor, self._device_log(test.report_dir):
             end = run_process(
                 playwright.command(self._kit, project, test, html=self._keeps),
@@ -116,7 +118,7 @@ class AppWrightDriver(Driver):
                 stop=test.stop,
                 stop_signal=signal.SIGINT,
                 grace=playwright.GRACE_SECONDS,
-                on_line=lambda line: self.context.log(playwright.plain(line)),
+                on_line=output.line,
                 masks=self.context.masks,
                 watch=lambda: monitor.lost,
             )
@@ -125,10 +127,17 @@ class AppWrightDriver(Driver):
         if end.stopped:
             raise Stopped(test.stop.reason)
         found = events.parse(log.read_text(errors="replace")) if log.exists() else []
-        result = events.judge(found, end, timeout_seconds=test.timeout_seconds)
+        judge = partial(
+            events.judge,
+            found,
+            end,
+            timeout_seconds=test.timeout_seconds,
+            output=output.beginning,
+            readable=self.context.paths.text,
+        )
+        result = judge()
         if result.outcome != "passed" and (said := monitor.lost or self._adb.probe()):
-            message = self._adb.lost(said).message
-            return events.judge(found, end, timeout_seconds=test.timeout_seconds, device_lost=message)
+            return judge(device_lost=self._adb.lost(said).message)
         return result
 
     def close(self) -> None:

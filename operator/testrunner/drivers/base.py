@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, get_args
 from qgjob.api.lifecycle import OutcomeName
 
 from ..masking import Masks
+from ..readable_paths import ReadablePaths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +49,9 @@ class BatchContext:
     #: The secret values that the target declares. What a driver hands to `log` or returns as a message is masked
     #: anyway; `run_process(masks=…)` finds values that stand across the cuts of lines too.
     masks: Masks = field(default_factory=Masks)
+    #: Makes paths in a message relative to the source. It happens to messages anyway; a driver that cuts them to a
+    #: length, or copies a source, does so (`add`) first.
+    paths: ReadablePaths = field(default_factory=ReadablePaths)
     #: Whether no older batch of this target and app version is about to install it, for what one of them does for
     #: all (an upload). It may have failed at that: whoever waits for it gives up after some time.
     first_to_install: Callable[[], bool] = lambda: True

@@ -38,10 +38,11 @@ def wait(
 ) -> None:
     """Wait until jobs are over; the exit code says how they went.
 
-    0: all passed. 1: a test failed for good, or has failed and its retry was not over in time. 4: the same by
-    infrastructure, or the cluster does not answer. 5: a job was cancelled or deleted. 3: time is over. 2: an
-    unknown job or a wrong option. Where several apply, the first of 1, 4, 5, 3 wins. The last line on stderr
-    says which test and why.
+    0: all passed. 1: a test failed for good, or has failed and its retry was not over in time. 2: what was submitted
+    can't be run (no such app version or test file, a source that can't be loaded), an unknown job, or a wrong option.
+    4: infrastructure failed for good, or has failed and its retry was not over in time, or the cluster does not answer.
+    5: a job was cancelled or deleted. 3: time is over. Where several apply, the first of 1, 2, 4, 5, 3 wins. The last
+    line on stderr says which test and why.
     """
     names = list(dict.fromkeys(job_ids))
     jobs = waiting.find(session.client, names, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING
 
@@ -50,21 +51,71 @@ def installed(batch: MakeBatch) -> Batch:
             "assertion.spec.ts:2: counts: Error: expect(received).toBe(expected)",
         ),
         (
-            "syntax.spec.ts",
-            'import { test } from "appwright";\ntest("x", async ({ device }) => {\n',
-            "SyntaxError",
+            "throws.spec.ts",
+            'import "appwright";\nthrow new Error("no test data");\n',
+            "tests/throws.spec.ts:2: Error: no test data",
         ),
-        ("import.spec.ts", 'import "./nowhere";\n', "Cannot find module"),
-        ("empty.spec.ts", "// nothing yet\n", "found no test"),
     ],
-    ids=["assertion", "syntax", "import", "empty"],
+    ids=["assertion", "throws while it is loaded"],
 )
-def test_what_is_wrong_with_the_file_is_a_test_failure(
-    installed: Batch, name: str, text: str, words: str
-) -> None:
+def test_what_a_file_does_wrong_is_a_test_failure(installed: Batch, name: str, text: str, words: str) -> None:
     result = installed.run(installed.spec(name, text))
 
-    assert (result.outcome, words in result.message) == ("failed", True), result
+    assert (result.outcome, result.final_reason) == ("failed", ""), result
+    assert result.message.startswith(words)
+
+
+def test_a_file_that_can_not_be_loaded_is_not_tried_again_and_says_where(installed: Batch) -> None:
+    """One of each kind, on one phone: the batch goes on after each."""
+    installed.spec("page.ts", 'export const page = "home;\n')
+    found = {
+        name: installed.run(installed.spec(f"{name}.spec.ts", f'import {{ test }} from "appwright";\n{text}'))
+        for name, text in {
+            "syntax": 'test("x", async ({ device }) => {\n',
+            "imported": 'import "./page";\n',
+            "module": 'import "./nowhere";\n',
+            "package": 'import "no-such-package";\n',
+            "twice": 'test("x", async () => {});\ntest("x", async () => {});\n',
+            "empty": "// nothing yet\n",
+        }.items()
+    }
+
+    assert {name: (result.final_reason, result.cases) for name, result in found.items()} == {
+        **dict.fromkeys(("syntax", "imported", "module", "package", "twice"), ("SourceInvalid", 0)),
+        "empty": ("TestNotFound", 0),
+    }
+    assert found["syntax"].message == "tests/syntax.spec.ts:3: SyntaxError: Unexpected token"
+    assert found["imported"].message == "tests/page.ts:1: SyntaxError: Unterminated string constant."
+    assert found["module"].message == "tests/module.spec.ts:2: Error: Cannot find module './nowhere'"
+    assert found["package"].message.startswith(
+        "tests/package.spec.ts:2: Error: Cannot find module 'no-such-package': no such package is installed"
+    )
+    assert "duplicate test title" in found["twice"].message
+    assert installed.run("tests/login.spec.ts").outcome == "passed"
+
+
+@pytest.mark.parametrize("kind", ["commonjs", "module"])
+def test_a_configuration_that_can_not_be_loaded_fails_each_test_at_once(installed: Batch, kind: str) -> None:
+    config = installed.source / "appwright.config.ts"
+    good = config.read_text()
+    (installed.source / "package.json").write_text(json.dumps({"type": kind}))
+    found = []
+    for text in (
+        "export default {;\n",
+        f'import "no-such-package";\n{good}',
+        f'{good}\nthrow new Error("no");\n',
+    ):
+        config.write_text(text)
+        found.append(installed.run("tests/login.spec.ts"))
+
+    assert [(each.outcome, each.final_reason) for each in found] == [("failed", "SourceInvalid")] * 3, found
+    syntax, package, throws = [each.message for each in found]
+    before = "the configuration can't be loaded: "
+    assert syntax == f"{before}appwright.config.ts:1: SyntaxError: Unexpected token"
+    assert package.startswith(before)
+    assert "'no-such-package'" in package
+    assert throws == f"{before}appwright.config.ts:{good.count(chr(10)) + 2}: Error: no"
+    assert not any(str(installed.workdir) in each.message for each in found)
 
 
 def test_an_assertion_on_the_screen_is_a_test_failure_and_says_where(installed: Batch) -> None:

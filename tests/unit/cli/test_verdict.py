@@ -13,6 +13,7 @@ DEAD = jobs.dead(jobs.pending("d"))
 BROKEN = jobs.broken(jobs.pending("b"))
 CANCELLED = jobs.cancelled(jobs.pending("c"))
 WAITING = jobs.pending("w")
+INVALID = jobs.ended(jobs.pending("i"), "failed", "no app app-1", final_reason="AppVersionNotFound")
 FAILED_ONCE = jobs.ended(jobs.pending("f"), "failed", "no button")
 BROKEN_ONCE = jobs.ended(jobs.pending("i"), "infrastructure", "device lost")
 
@@ -75,7 +76,8 @@ def test_one_kind(those: list[jobs.Object], code: Exit, line: str) -> None:
 @pytest.mark.parametrize(
     ("those", "code"),
     [
-        ([PASSED, WAITING, CANCELLED, BROKEN, DEAD], Exit.FAILED),
+        ([PASSED, WAITING, CANCELLED, BROKEN, INVALID, DEAD], Exit.FAILED),
+        ([PASSED, WAITING, CANCELLED, BROKEN, INVALID], Exit.USAGE),
         ([PASSED, WAITING, CANCELLED, BROKEN, FAILED_ONCE], Exit.FAILED),
         ([PASSED, WAITING, CANCELLED, BROKEN], Exit.INFRASTRUCTURE),
         ([PASSED, WAITING, CANCELLED, BROKEN_ONCE], Exit.INFRASTRUCTURE),
@@ -87,12 +89,9 @@ def test_the_worst_news_wins(those: list[jobs.Object], code: Exit) -> None:
     assert verdict(*those).code is code
 
 
-def test_a_mistake_of_the_submitter_fails_the_build() -> None:
-    job = jobs.ended(jobs.pending("x"), "failed", "no app app-1", final_reason="AppVersionNotFound")
-
-    assert (
-        verdict(job).line
-        == "FAILED: tests/login.spec.ts (job x) failed with AppVersionNotFound: no app app-1"
+def test_what_can_not_be_run_as_it_was_submitted_is_told_apart_from_tests_that_failed() -> None:
+    assert verdict(INVALID) == Verdict(
+        Exit.USAGE, "INVALID: tests/login.spec.ts (job i) can't be run: AppVersionNotFound: no app app-1"
     )
 
 

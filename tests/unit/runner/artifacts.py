@@ -11,6 +11,7 @@ from testrunner.artifacts.tree import Tree
 from testrunner.drivers.base import InfrastructureError
 from testrunner.log import Log
 from testrunner.masking import Masks
+from testrunner.readable_paths import ReadablePaths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,7 @@ def outbox(
     box = Outbox(
         store,
         masks=masks or Masks(),
+        paths=ReadablePaths(),
         max_bytes=max_bytes,
         scratch=scratch,
         log=Log(stream),

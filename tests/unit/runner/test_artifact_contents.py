@@ -12,6 +12,7 @@ from testrunner.artifacts.content_types import content_type
 from testrunner.artifacts.contents import choose, prepare, put
 from testrunner.artifacts.tree import File, Tree
 from testrunner.masking import Masks
+from testrunner.readable_paths import ReadablePaths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +91,7 @@ def test_the_largest_are_left_out_until_the_rest_fits() -> None:
 def test_what_is_left_out_is_named(folder: Path, scratch: Path) -> None:
     (folder / "video.mp4").write_bytes(b"\0" * 5000)
 
-    prepare(folder, masks=Masks(), max_bytes=100, scratch=scratch)
+    prepare(folder, masks=Masks(), paths=ReadablePaths(), max_bytes=100, scratch=scratch)
 
     assert names(folder) == ["html/data/a.png", "junit.xml", "left-out.txt"]
     said = (folder / "left-out.txt").read_text()
@@ -105,11 +106,27 @@ def test_text_is_masked_and_other_files_stay_as_they_are(folder: Path, scratch: 
         archive.writestr("log", "x")
     before = (folder / "trace.zip").read_bytes()
 
-    prepare(folder, masks=Masks(["hunter2&more"]), max_bytes=10_000, scratch=scratch)
+    prepare(folder, masks=Masks(["hunter2&more"]), paths=ReadablePaths(), max_bytes=10_000, scratch=scratch)
 
     assert (folder / "junit.xml").read_text() == '<failure message="typed ***"/>'
     assert (folder / "video.mp4").read_bytes() == b"\0\1hunter2&more"
     assert (folder / "trace.zip").read_bytes() == before
+    assert list(scratch.iterdir()) == []
+
+
+def test_reports_have_paths_in_the_source_and_other_files_those_of_the_pod(
+    folder: Path, scratch: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "sources" / "1"
+    (folder / "junit.xml").write_text(f'<failure message="{source}/tests/a.spec.ts:3: no"/>')
+    (folder / "latin.xml").write_bytes(b"<failure message='\xe9'/>")
+    (folder / "log.txt").write_text(f"at {source}/tests/a.spec.ts:3")
+
+    prepare(folder, masks=Masks(), paths=ReadablePaths(source), max_bytes=10_000, scratch=scratch)
+
+    assert (folder / "junit.xml").read_text() == '<failure message="tests/a.spec.ts:3: no"/>'
+    assert (folder / "latin.xml").read_bytes() == b"<failure message='\xe9'/>"
+    assert (folder / "log.txt").read_text() == f"at {source}/tests/a.spec.ts:3"
     assert list(scratch.iterdir()) == []
 
 
