@@ -20,6 +20,7 @@ from .drivers.base import (
 )
 from .endings import Abandoned, EndBatch, Ending, Rest
 from .environment import run_environment
+from .isolation import Isolation
 from .standing import Ownership, Standing
 from .supervision import DriverStuck
 
@@ -106,6 +107,7 @@ class Testing:
         self._driver = installed.driver
         self._context = installed.context
         self._driver_stop = installed.stop
+        self._isolation = Isolation(installed.context.workdir, log.output)
         self._tally = tally
         self._supervisor = supervisor
         self._interruption = interruption
@@ -309,21 +311,22 @@ class Testing:
             failures=failures,
             report_dir=running.reports,
         )
-        result = self._driver.run(
-            TestRun(
-                name=running.entry.name,
-                test=spec.test,
-                source=source,
-                env=environment,
-                timeout_seconds=timeout,
-                attempt=running.entry.attempt,
-                run=run,
-                failures=failures,
-                isolation=spec.isolation,
-                report_dir=running.reports,
-                stop=running.stop,
+        with self._isolation.around(source) as own:
+            result = self._driver.run(
+                TestRun(
+                    name=running.entry.name,
+                    test=spec.test,
+                    source=source,
+                    env=environment | own,
+                    timeout_seconds=timeout,
+                    attempt=running.entry.attempt,
+                    run=run,
+                    failures=failures,
+                    isolation=spec.isolation,
+                    report_dir=running.reports,
+                    stop=running.stop,
+                )
             )
-        )
         if not isinstance(result, TestResult):
             raise TypeError(f"run() returned {result!r}, which is no TestResult")
         return result

@@ -78,4 +78,6 @@ def taste(workdir: Path) -> dict[str, str]:
         "WDIO_LOG_LEVEL": "warn",
         # Every TestJob is a process of its own; from Node 22 on the later ones find Playwright compiled.
         "NODE_COMPILE_CACHE": str(workdir / "node-cache"),
+        # By content, so that it may be shared by tests whose temporary folders are their own.
+        "PWTEST_CACHE_DIR": str(workdir / "playwright-cache"),
     }
