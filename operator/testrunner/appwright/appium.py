@@ -9,52 +9,68 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from ..devices.adb import AdbError
 from ..drivers.base import InfrastructureError, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ..devices.adb import Adb
     from ..stop import StopToken
     from .kit import Kit
 
 #: AppWright knows no other.
 PORT: Final = 4723
 START_SECONDS: Final = 60.0
+#: A server that is well answers within milliseconds, whatever its sessions do.
+ANSWER_SECONDS: Final = 5.0
+#: What is said of a test whose Appium did not answer any more.
+HUNG: Final = "Appium did not answer any more, and was started anew"
 _STOP_SECONDS: Final = 3.0
 _POLL_SECONDS: Final = 0.1
 _HOME_PACKAGES: Final = ("appium", "appium-uiautomator2-driver", "qgjob-install-once")
+_SERVER: Final = "io.appium.uiautomator2.server"
+#: Ends what Appium runs on the device.
+_END_ON_DEVICE: Final = ("am", "force-stop", _SERVER, ";", "am", "force-stop", f"{_SERVER}.test")
 _STACK: Final = re.compile(r"\s+at ")
 
 
 class Appium:
     """Starts without waiting, so that the install goes on beside it; `wait_ready` waits."""
 
-    def __init__(self, kit: Kit, workdir: Path) -> None:
+    def __init__(self, kit: Kit, workdir: Path, *, port: int = PORT, plugin: bool = True) -> None:
         self._kit = kit
+        self._port = port
+        #: Whether sessions are rewritten to the app that the runner has installed (kit/install-once).
+        self._plugin = plugin
         self._home = workdir / "appium-home"
         self._log_file = workdir / "appium.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._environment: Mapping[str, str] = {}
 
+    @property
+    def url(self) -> str:
+        """Where sessions are created."""
+        return f"http://127.0.0.1:{self._port}"
+
     def start(self, environment: Mapping[str, str]) -> None:
         """Start the server in a process group of its own. Raises InfrastructureError where its port is taken."""
         self._environment = environment
-        if _listens(PORT):
+        if is_taken(self._port):
             raise InfrastructureError(
-                f"port {PORT} is taken: another Appium or another runner with driver appwright is on this machine"
+                f"port {self._port} is taken: another Appium or another runner that has one is on this machine"
             )
         self._make_home()
         argv = [
             "node", str(self._kit.appium), "server",
-            "--address", "127.0.0.1", "--port", str(PORT),
-            "--use-drivers", "uiautomator2", "--use-plugins", "install-once",
+            "--address", "127.0.0.1", "--port", str(self._port), "--session-override",
+            "--use-drivers", "uiautomator2", *(["--use-plugins", "install-once"] if self._plugin else []),
             "--log-no-colors", "--log-timestamp",
         ]  # fmt: skip
         with self._log_file.open("ab") as log:
@@ -70,23 +86,48 @@ class Appium:
         self._ready = False
 
     def wait_ready(self, stop: StopToken) -> None:
-        """Wait until it takes sessions. One that has died since is started again.
+        """Wait until it takes sessions. One that has died or hung since is started again.
 
         Raises InfrastructureError, Stopped.
         """
-        if self._process is None or self._process.poll() is not None:
-            if not self._ready:
-                raise self._not_started()
+        if self._process is None:
             self.start(self._environment)
+        elif self._ready and not self.answers():
+            self.restart()
         deadline = time.monotonic() + START_SECONDS
         while not self._ready:
-            if self._process is not None and self._process.poll() is not None:
+            if self._process is None or self._process.poll() is not None:
+                self._process = None
                 raise self._not_started()
             if time.monotonic() > deadline:
                 raise InfrastructureError(f"Appium was not ready within {START_SECONDS:g} s")
-            self._ready = _answers()
+            self._ready = self.answers()
             if not self._ready and stop.wait(_POLL_SECONDS):
                 raise Stopped(stop.reason)
+
+    def answers(self) -> bool:
+        """Whether it runs and answers."""
+        if self._process is None or self._process.poll() is not None:
+            return False
+        try:
+            with urllib.request.urlopen(f"{self.url}/status", timeout=ANSWER_SECONDS):
+                return True
+        except OSError:
+            return False
+
+    def restart(self, device: Adb | None = None) -> None:
+        """End it with all its sessions, and what it runs on the device, and start it again, without waiting.
+
+        For what a test leaves that was stopped in the middle: a session that is still in a command. What goes
+        wrong with it, `wait_ready` says: the result of the test that was before is not at stake.
+        """
+        self._end(signal.SIGKILL)
+        if device is not None:
+            # Whether the device is lost, the next look at it tells.
+            with suppress(AdbError):
+                device.shell(*_END_ON_DEVICE, seconds=ANSWER_SECONDS)
+        with suppress(InfrastructureError):
+            self.start(self._environment)
 
     def log_tail(self, characters: int = 4000) -> str:
         """The end of its log."""
@@ -113,11 +154,15 @@ class Appium:
 
     def close(self) -> None:
         """End it and whatever it started."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, first: signal.Signals) -> None:
         process, self._process = self._process, None
+        self._ready = False
         if process is None:
             return
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
+            os.killpg(process.pid, first)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_SECONDS)
         with suppress(ProcessLookupError):
@@ -125,15 +170,8 @@ class Appium:
         process.wait()
 
 
-def _listens(port: int) -> bool:
+def is_taken(port: int) -> bool:
+    """Whether something listens there."""
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _answers() -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/status", timeout=2.0):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False

@@ -8,17 +8,19 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from qgjob.api.drivers import AppWrightSettings
 
 from ..appwright import events, playwright
-from ..appwright.appium import Appium
+from ..appwright.appium import HUNG, Appium
 from ..appwright.badging import AppIdentity, identify
 from ..appwright.kit import Kit
 from ..appwright.project import prepare_for_driver
 from ..appwright.screenshots import collect_screenshots
+from ..appwright.sdk import link_sdk
 from ..browserstack.appwright import CloudAppWrightDriver
 from ..devices.adb import Adb, find_sdk_tool
 from ..devices.monitor import DeviceMonitor
@@ -63,10 +65,11 @@ class AppWrightDriver(Driver):
         self._appium = Appium(self._kit, context.workdir)
         self._appium_started = False
         self._app: AppIdentity | None = None
+        self._sdk: Path | None = None
 
     def prepare(self) -> None:
         """Connect the device and see that it can take a batch."""
-        self._link_sdk()
+        self._sdk = link_sdk(self.context.workdir)
         make_ready(self._adb, self.context.target, self.stop, self.context.log)
 
     def install(self) -> None:
@@ -124,6 +127,9 @@ class AppWrightDriver(Driver):
             )
         if self._keeps:
             collect_screenshots(self._screenshots, test.report_dir)
+        # With the whole batch stopped, nobody waits for another.
+        if (end.stopped or end.timed_out) and not self.stop.requested:
+            self._appium.restart(self._adb)
         if end.stopped:
             raise Stopped(test.stop.reason)
         found = events.parse(log.read_text(errors="replace")) if log.exists() else []
@@ -138,6 +144,9 @@ class AppWrightDriver(Driver):
         result = judge()
         if result.outcome != "passed" and (said := monitor.lost or self._adb.probe()):
             return judge(device_lost=self._adb.lost(said).message)
+        if result.outcome == "failed" and not end.timed_out and not self._appium.answers():
+            self._appium.restart(self._adb)
+            return replace(result, outcome="infrastructure", message=f"{HUNG} ({result.message})")
         return result
 
     def close(self) -> None:
@@ -164,25 +173,13 @@ class AppWrightDriver(Driver):
             **playwright.taste(self.context.workdir),
             **environment,
             "PATH": f"{self._kit.shims}{os.pathsep}{environment.get('PATH', os.defpath)}",
-            "ANDROID_HOME": str(self._sdk),
+            "ANDROID_HOME": str(self._sdk or ""),
             "ANDROID_SERIAL": self._adb.address,
             "ANDROID_ADB_SERVER_PORT": str(self._adb.server_port),
             "QGJOB_APP_PATH": str(self.context.app_path or ""),
             "QGJOB_APP_PACKAGE": app.package if app else "",
             "QGJOB_APP_ACTIVITY": app.activity if app else "",
         }
-
-    @property
-    def _sdk(self) -> Path:
-        return self.context.workdir / "android-sdk"
-
-    def _link_sdk(self) -> None:
-        """AppWright and Appium look for their programs where Android Studio puts them."""
-        for tool, folder in (("adb", "platform-tools"), ("aapt", "build-tools/35.0.0")):
-            link = self._sdk / folder / tool
-            link.parent.mkdir(parents=True, exist_ok=True)
-            if not link.is_symlink():
-                link.symlink_to(find_sdk_tool(tool))
 
     def _app_path(self) -> Path:
         if self.context.app_path is None:
