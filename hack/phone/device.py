@@ -44,6 +44,7 @@ class Instrumentation:
 
     client: str
     killed: asyncio.Event = field(default_factory=asyncio.Event)
+    hangs: bool = False
 
 
 class Device:
@@ -236,6 +237,8 @@ class Device:
             self._answering.clear()
         else:
             self._answering.set()
+        if fault.kind == "ui-hang" and self.instrumentation:
+            self.instrumentation.hangs = True
         if fault.kind == "slow-boot":
             self.booted_at = time.monotonic() + float(fault.detail or 30)
         if fault.kind == "vanish" and (live := self.live_session):

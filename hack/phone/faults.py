@@ -8,13 +8,16 @@ from dataclasses import dataclass
 KINDS = {
     "vanish": "drops every adb connection and refuses new ones",
     "hang": "takes connections and commands, answers nothing",
+    "ui-hang": "its UiAutomator2 server takes commands, answers none, until another is started; adb is well",
     "install": "refuses every install; ':REASON' says why (INSTALL_FAILED_INSUFFICIENT_STORAGE)",
     "storage-full": "has only ':MEGABYTES' (0) left in /data, and installs nothing",
     "slow-boot": "answers, but has booted only after ':SECONDS' (30)",
     "none": "all is well again",
 }
 
-_TEXT = re.compile(r"(vanish|hang)-after:(\d+)|(vanish|hang|install|storage-full|slow-boot|none)(?::(\w+))?")
+_TEXT = re.compile(
+    r"(vanish|hang|ui-hang)-after:(\d+)|(vanish|hang|ui-hang|install|storage-full|slow-boot|none)(?::(\w+))?"
+)
 
 
 class UnknownFaultError(ValueError):
@@ -39,7 +42,7 @@ def parse(text: str) -> Fault:
     if not m:
         known = "; ".join(f"{k}: {v}" for k, v in KINDS.items())
         raise UnknownFaultError(
-            f"no fault {text.strip()!r}. {known}; vanish-after:N and hang-after:N commands"
+            f"no fault {text.strip()!r}. {known}; vanish-after:N, hang-after:N and ui-hang-after:N commands"
         )
     if m[1]:
         return Fault(m[1], after=int(m[2]))

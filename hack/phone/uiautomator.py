@@ -65,9 +65,15 @@ async def serve(stream: Stream, device: Device) -> None:
 
 
 async def device_answers(device: Device) -> None:
-    """Counts down to a fault that begins after some commands, and waits while the phone hangs."""
+    """Counts down to a fault that begins after some commands, and waits while the phone hangs.
+
+    Raises StreamClosed where the server is killed meanwhile.
+    """
     device.command_answered()
     await device.while_hanging()
+    if (server := device.instrumentation) and server.hangs:
+        await server.killed.wait()
+        raise StreamClosed
 
 
 def answer(

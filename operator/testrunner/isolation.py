@@ -91,7 +91,8 @@ class _Source:
     """A folder and its untouched copy."""
 
     def __init__(self, folder: Path, copy: Path) -> None:
-        self._folder = folder
+        # A link to a source is not what a test changes.
+        self._folder = folder = folder.resolve()
         self._copy = copy
         self._entries = _scan(folder)
         files = [entry for entry in self._entries.values() if not entry.is_folder]
@@ -103,9 +104,14 @@ class _Source:
 
     def restore(self) -> None:
         """Put back what was touched. Raises OSError where something can't be."""
+        if self._folder.is_symlink():
+            self._folder.unlink()
         now = _scan(self._folder)
         if now == self._entries:
             return
+        for name, entry in now.items():
+            if entry.is_folder and not entry.mode & stat.S_IWUSR:
+                (self._folder / name).chmod(stat.S_IRWXU)
         for name, entry in reversed(now.items()):
             before = self._entries.get(name)
             if before is None or before.is_folder != entry.is_folder:
@@ -138,7 +144,7 @@ def _scan(folder: Path) -> dict[str, _Entry]:
             if each.name in KEPT:
                 continue
             about = each.stat(follow_symlinks=False)
-            name = os.path.join(parent, each.name)
+            name = f"{parent}/{each.name}" if parent else each.name
             if stat.S_ISDIR(about.st_mode):
                 # A folder changes with what is in it, which is looked at by itself.
                 found[name] = _Entry(about.st_mode, 0, 0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -9,8 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.request
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final
 
 from ..devices.adb import AdbError
@@ -109,11 +109,13 @@ class Appium:
         """Whether it runs and answers."""
         if self._process is None or self._process.poll() is not None:
             return False
-        try:
-            with urllib.request.urlopen(f"{self.url}/status", timeout=ANSWER_SECONDS):
-                return True
-        except OSError:
-            return False
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
+        with closing(connection):
+            try:
+                connection.request("GET", "/status")
+                return connection.getresponse().status == http.client.OK
+            except (OSError, http.client.HTTPException):
+                return False
 
     def restart(self, device: Adb | None = None) -> None:
         """End it with all its sessions, and what it runs on the device, and start it again, without waiting.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 REPOSITORY = Path(__file__).parents[3]
@@ -58,6 +59,11 @@ class Simulator:
         while not self.events(event):
             time.sleep(0.1)
         return True
+
+    def wait_until(self, so: Callable[[dict[str, Any]], bool]) -> None:
+        """Waits until its state is so."""
+        while not so(self.state()):
+            time.sleep(0.1)
 
     def _get(self, path: str) -> bytes:
         with urllib.request.urlopen(self._control + path, timeout=ANSWER_SECONDS) as answer:

@@ -12,6 +12,7 @@ from qgjob.api.testtarget import TestTargetSpec
 from testrunner.drivers.appwright import AppWrightDriver
 from testrunner.drivers.base import BatchContext, TestResult, TestRun
 from testrunner.environment import run_environment
+from testrunner.isolation import Isolation
 from testrunner.stop import StopToken
 from tests.e2e.appwright.simulator import REPOSITORY, Simulator
 
@@ -81,6 +82,7 @@ class Batch:
             log=self.lines.append,
         )
         self.driver = AppWrightDriver(self.context, self.stop)
+        self._isolation = Isolation(workdir, self.lines.append)
         self._runs = 0
 
     def install(self) -> Batch:
@@ -107,21 +109,23 @@ class Batch:
             failures=failures,
             report_dir=reports,
         )
-        return self.driver.run(
-            TestRun(
-                name="job",
-                test=test,
-                source=source or self.source,
-                env=environment,
-                timeout_seconds=timeout,
-                attempt=1,
-                run=failures + 1,
-                failures=failures,
-                isolation="clear",
-                report_dir=reports,
-                stop=self._test_stop,
+        folder = source or self.source
+        with self._isolation.around(folder) as own:
+            return self.driver.run(
+                TestRun(
+                    name="job",
+                    test=test,
+                    source=folder,
+                    env=environment | own,
+                    timeout_seconds=timeout,
+                    attempt=1,
+                    run=failures + 1,
+                    failures=failures,
+                    isolation="clear",
+                    report_dir=reports,
+                    stop=self._test_stop,
+                )
             )
-        )
 
     def stop_test(self, reason: str) -> None:
         """As the runner does when a TestJob is cancelled."""

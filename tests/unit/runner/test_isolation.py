@@ -88,11 +88,42 @@ def test_every_run_is_put_back_not_only_the_first(source: Path, isolated: Isolat
 
 
 def test_it_is_put_back_after_a_run_that_ended_by_an_error_too(source: Path, isolated: Isolation) -> None:
-    with pytest.raises(RuntimeError), isolated.around(source):
+    def fail() -> None:
         (source / "new.txt").touch()
         raise RuntimeError
 
+    with pytest.raises(RuntimeError), isolated.around(source):
+        fail()
+
     assert not (source / "new.txt").exists()
+
+
+def test_what_was_made_read_only_is_put_back_too(source: Path, isolated: Isolation) -> None:
+    with isolated.around(source):
+        (source / "new").mkdir()
+        (source / "new" / "file").touch()
+        (source / "tests" / "data" / "users.json").write_text("[1]")
+        for folder in (source / "new", source / "tests" / "data"):
+            folder.chmod(0o555)
+
+    assert not (source / "new").exists()
+    assert (source / "tests" / "data" / "users.json").read_text() == "[]"
+    assert (source / "tests" / "data").stat().st_mode & 0o200
+
+
+def test_what_a_link_in_the_sources_place_leads_to_is_left_alone(
+    tmp_path: Path, source: Path, isolated: Isolation
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").touch()
+
+    with isolated.around(source):
+        shutil.rmtree(source)
+        source.symlink_to(elsewhere)
+
+    assert (elsewhere / "precious").exists()
+    assert (source / "tests" / "a.py").read_text() == "original"
 
 
 def test_dependencies_and_caches_are_kept(source: Path, isolated: Isolation) -> None:
