@@ -57,9 +57,11 @@ cluster-down: ## remove that cluster and all of its traces
 deploy: venv ## images, CRDs, RBAC and the operator into that cluster
 	@hack/deploy
 
-.PHONY: bench
+.PHONY: bench bench-batch
 bench: venv ## how fast the queue is on that cluster
 	@$(BIN)/python -m hack.bench
+bench-batch: venv ## how much of a batch's time is spent in tests (some 12 minutes)
+	@$(BIN)/python -m hack.bench.batch_efficiency
 
 .PHONY: crds
 crds: venv ## write crds/ anew from the models

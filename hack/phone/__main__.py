@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 async def serve(args: argparse.Namespace) -> None:
     """Runs the phone until SIGTERM or SIGINT."""
     journal = Journal(sys.stdout, verbose=args.verbose)
-    device = Device(journal, serial=args.serial, boot_seconds=args.boot_seconds)
+    device = Device(
+        journal,
+        serial=args.serial,
+        boot_seconds=args.boot_seconds,
+        install_seconds=args.install_seconds,
+    )
     adbd = Adbd(device, args.host, args.port)
     control = Control(device, args.host, args.control_port)
     loop = asyncio.get_running_loop()
@@ -59,6 +64,7 @@ def main() -> int:
     phone.add_argument("--control-port", type=int, default=8080, help="GET /log, GET /state, POST /fault")
     phone.add_argument("--serial", default="sim0001", help="what ro.serialno says")
     phone.add_argument("--boot-seconds", type=float, default=0, help="until sys.boot_completed is 1")
+    phone.add_argument("--install-seconds", type=float, default=0, help="that it takes to install an app")
     phone.add_argument("--fault", default="", help="a fault to begin with")
     phone.add_argument("--verbose", action="store_true", help="write every shell and WebDriver command, too")
     store = commands.add_parser("apps", help="serve /apps/VERSION.apk")

@@ -94,6 +94,7 @@ class Adbd:
         client = stream.connection.client
         if m[1] == "exec" and (sized := _STREAMED_INSTALL.match(line)):
             content = await stream.read_exactly(int(sized[1]))
+            await self.device.while_installing(content)
             await stream.write(self.device.install(content, client=client, downgrade="'-d'" in line).encode())
             return
         if "am instrument" in line:

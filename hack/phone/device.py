@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from . import apk
 from .app import App
 from .faults import Fault
 from .logcat import Logcat
+from .manifest import ManifestError
 from .packages import SDK, PackageManager
 
 if TYPE_CHECKING:
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
 
     from .journal import Journal
 
+HELPERS = "io.appium."
 AUTOMATION = "io.appium.uiautomator2.server"
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 LAUNCHER = "com.android.launcher/.Launcher"
 #: Of 64 GB.
 FREE_MEGABYTES = 32_000
@@ -50,11 +55,18 @@ class Instrumentation:
 class Device:
     """State shared by all connections. Everything runs in one event loop, so nothing here is locked."""
 
-    def __init__(self, journal: Journal, *, serial: str = "sim0001", boot_seconds: float = 0) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        serial: str = "sim0001",
+        boot_seconds: float = 0,
+        install_seconds: float = 0,
+    ) -> None:
         self.journal = journal
         self.logcat = Logcat()
         self.packages = PackageManager(journal)
-        self.files: dict[str, bytes] = {}
+        self.files: dict[str, bytes] = {BOOT_ID: f"{uuid.uuid4()}\n".encode()}
         self.settings: dict[tuple[str, str], str] = {}
         self.processes: dict[str, int] = {}
         self.apps: dict[str, App] = {}
@@ -68,6 +80,7 @@ class Device:
         self._answering = asyncio.Event()
         self._answering.set()
         self.booted_at = time.monotonic() + boot_seconds
+        self.install_seconds = install_seconds
         self.properties = {
             "ro.build.version.sdk": str(SDK),
             "ro.build.version.release": "14",
@@ -99,6 +112,12 @@ class Device:
     @property
     def free_megabytes(self) -> int:
         return int(self.fault.detail or 0) if self.fault.kind == "storage-full" else FREE_MEGABYTES
+
+    async def while_installing(self, data: bytes) -> None:
+        """Returns when the phone has worked on an app for as long as it takes; Appium's helpers are small."""
+        with suppress(ManifestError):
+            if not apk.read(data).manifest.package.startswith(HELPERS):
+                await asyncio.sleep(self.install_seconds)
 
     def install(self, data: bytes, *, client: str, downgrade: bool = False) -> str:
         refuse = ""
