@@ -30,6 +30,9 @@ CONNECT_SECONDS: Final = 30.0
 _AGAIN_SECONDS: Final = 1.0
 _FIRST_LOOKS: Final = 10
 _FIRST_LOOK_SECONDS: Final = 0.1
+# What a kernel makes up at each start; on an emulator its own, not the machine's.
+_BOOT: Final = "/proc/sys/kernel/random/boot_id"
+_BOOT_ID: Final = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.MULTILINE)
 _FAILURE: Final = re.compile(r"(?:Failure|failed to install[^\[]*|Error)[^\[\n]*\[([^\]\n]+)\]")
 
 
@@ -53,6 +56,7 @@ class Adb:
         self._log = log
         self._environment = {**environment, "ANDROID_ADB_SERVER_PORT": str(self.server_port)}
         self._environment.pop("ANDROID_SERIAL", None)
+        self._boot = ""
 
     def connect(self, stop: StopToken, seconds: float) -> None:
         """Connect, and wait until the device answers.
@@ -72,10 +76,25 @@ class Adb:
         `adb get-state` would not do: adb's server answers it, also for a device that hangs.
         """
         try:
-            self.shell("echo", "alive", seconds=seconds)
+            boot = self._boot_id(seconds)
         except AdbError as error:
             return str(error)
+        if self._boot and boot and boot != self._boot:
+            return "it was restarted in the meantime, by itself or by somebody"
         return ""
+
+    def remember_boot(self) -> None:
+        """From now on a device that was restarted is lost: what ran there is gone, and on an emulator the app too.
+
+        One that does not tell when it started is taken as it is.
+        """
+        with suppress(AdbError):
+            self._boot = self._boot_id(COMMAND_SECONDS)
+
+    def _boot_id(self, seconds: float) -> str:
+        """Which start of the device this is; empty where it does not tell. Raises AdbError."""
+        found = _BOOT_ID.search(self.shell(f"cat {_BOOT} || echo unknown", seconds=seconds))
+        return found[0] if found else ""
 
     def shell(self, *words: str, seconds: float = COMMAND_SECONDS) -> str:
         """Run a command on the device; returns its output. Raises AdbError."""
@@ -85,6 +104,13 @@ class Adb:
         """Whether the device has the package. Raises AdbError where it can't be asked."""
         listed = self.shell("pm", "list", "packages", package)
         return f"package:{package}" in listed.split()
+
+    def lacks(self, package: str) -> bool:
+        """Whether the device says that it has no such package; one that can't be asked says nothing."""
+        try:
+            return not self.is_installed(package)
+        except AdbError:
+            return False
 
     def install(self, app: Path, package: str, *, seconds: float, stop: StopToken) -> None:
         """Install an app as if for the first time: what is left of an earlier one is removed first.

@@ -41,6 +41,7 @@ def make_ready(adb: Adb, target: TestTargetSpec, stop: StopToken, log: Callable[
     began = time.monotonic()
     adb.connect(stop, min(adb_module.CONNECT_SECONDS, limit))
     wait_until_booted(adb, min(BOOT_SECONDS, limit - (time.monotonic() - began)), stop, log)
+    adb.remember_boot()
     require_space(adb, target.health.min_free_megabytes, log)
 
 

@@ -92,9 +92,17 @@ class AppWrightDriver(Driver):
         self._appium.wait_ready(self.stop)
 
     def clear(self) -> None:
-        """Clear the app's data."""
-        if self._app is not None:
+        """Clear the app's data; install the app again where a test has removed it."""
+        if self._app is None:
+            return
+        try:
             self._adb.clear(self._app.package)
+        except InfrastructureError as error:
+            if error.device_lost or not self._adb.lacks(self._app.package):
+                raise
+            where = f"{self._app.package} from {self._adb.name}"
+            self.context.log(f"a test has removed {where}: it is installed again")
+            self.install()
 
     def run(self, test: TestRun) -> TestResult:
         """Run one test file, unless the device is gone already."""

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, ClassVar
 
 from ..appwright.badging import identify
-from ..devices.adb import Adb, AdbError, find_sdk_tool
+from ..devices.adb import Adb, find_sdk_tool
 from ..devices.apk import is_apk, named_like_one
 from ..devices.monitor import DeviceMonitor
 from ..devices.preflight import make_ready
@@ -108,19 +108,13 @@ class CommandDriver(Driver):
         try:
             adb.clear(self._package)
         except InfrastructureError as error:
-            if error.device_lost or self._is_installed(adb):
+            if error.device_lost or not adb.lacks(self._package):
                 raise
             if self._settings.install is not None:
                 self.context.log(f"{self._package} is not on {adb.name}: nothing to clear")
                 return
             self.context.log(f"a test has removed {self._package} from {adb.name}: it is installed again")
             self.install()
-
-    def _is_installed(self, adb: Adb) -> bool:
-        try:
-            return adb.is_installed(self._package)
-        except AdbError:
-            return True
 
     def _apk(self) -> Path | None:
         """The batch's app, where adb could install it."""
