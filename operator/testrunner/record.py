@@ -156,6 +156,26 @@ class BatchRecord:
         """The last write, by the resourceVersion that was read last; raises ClientError (409: it changed)."""
         self._patch_by_version({**status, "open": False})
 
+    def add(self, note: str) -> None:
+        """Say something more of a batch that is over by this pod's report. Raises ClientError."""
+        with self._lock:
+            said = str((self._object.get("status") or {}).get("message") or "")
+        message = lifecycle.clip(f"{said}; {note}" if said else note)
+        patch = [
+            {"op": "test", "path": "/status/pod", "value": self.pod.uid},
+            {"op": "test", "path": "/status/open", "value": False},
+            {"op": "add", "path": "/status/message", "value": message},
+        ]
+        self._client.patch(
+            TEST_BATCHES,
+            self.name,
+            patch,
+            kind="json",
+            subresource="status",
+            namespace=self.namespace,
+            timeout=REQUEST_SECONDS,
+        )
+
     def closed_by_us(self) -> bool:
         """Whether the newest reading shows it over by this pod's own report (whose answer was lost)."""
         with self._lock:

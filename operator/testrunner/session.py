@@ -137,8 +137,8 @@ class Session:
             return EXIT_FAILED
         finally:
             # The last of all: neither a result nor a device waits for a store.
-            if self._collection is not None:
-                self._collection.finish(self._seconds_to_store)
+            if self._collection is not None and (lost := self._collection.finish(self._seconds_to_store)):
+                self._tell_of_the_lost(lost)
         return EXIT_DONE if written else EXIT_FAILED
 
     def _work(self) -> Ending:
@@ -240,6 +240,13 @@ class Session:
             clock=self._clock,
             log=self._log,
         )
+
+    def _tell_of_the_lost(self, lost: str) -> None:
+        """In the batch's status: its pod, and so its log, may soon be gone."""
+        try:
+            self._record.add(self._installing.masks.message(lost))
+        except ClientError as error:
+            self._log.line(f"the batch's status does not tell: {error}")
 
     def _seconds_to_store(self) -> float:
         """How long artifacts may still be stored, once all else is done."""

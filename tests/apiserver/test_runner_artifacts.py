@@ -138,7 +138,9 @@ def test_a_store_that_stays_down_is_told_and_changes_no_outcome(
 
     assert "artifacts that could not be stored in time: one (attempt 1)" in runner.output
     assert world.phase("one") == "Succeeded"
-    assert world.batch_status(batch)["phase"] == "Completed"
+    status = world.batch_status(batch)
+    assert status["phase"] == "Completed"
+    assert "could not be stored in time: one (attempt 1)" in status["message"]
 
 
 def test_a_store_that_dies_within_an_upload_gets_it_again(

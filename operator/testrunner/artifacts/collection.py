@@ -82,12 +82,16 @@ class Collection:
         name = f"{entry.name} (attempt {entry.attempt})"
         self._outbox.put(Parcel(name, self._key(entry, started), reports))
 
-    def finish(self, seconds_left: Callable[[], float]) -> None:
-        """The batch is over: store the rest, delete what is too old; at most while `seconds_left()` is positive."""
+    def finish(self, seconds_left: Callable[[], float]) -> str:
+        """The batch is over: store the rest, delete what is too old; at most while `seconds_left()` is positive.
+
+        Returns what could not be stored, in a sentence for people; empty where all is.
+        """
         end = self._clock.monotonic() + FINISH_SECONDS
-        self._outbox.finish(lambda: min(end - self._clock.monotonic(), seconds_left()))
+        lost = self._outbox.finish(lambda: min(end - self._clock.monotonic(), seconds_left()))
         if self._retention_days is not None and seconds_left() > 0:
             self._outbox.prune(seconds_left)
+        return lost
 
     def _key(self, entry: BatchJob, started: datetime) -> str:
         return self._place.key(

@@ -92,8 +92,11 @@ class Outbox:
             self._log.line(f"the artifacts of {each.name} are given up: too many wait for the store")
             shutil.rmtree(each.folder, ignore_errors=True)
 
-    def finish(self, seconds_left: Callable[[], float]) -> None:
-        """No more parcels come: wait until all are stored, but at most as long as `seconds_left()` is positive."""
+    def finish(self, seconds_left: Callable[[], float]) -> str:
+        """No more parcels come: wait until all are stored, but at most as long as `seconds_left()` is positive.
+
+        Returns what could not be stored, in a sentence for people; empty where all is.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -102,11 +105,15 @@ class Outbox:
             unsent = [*([self._sending] if self._sending else []), *(parcel for parcel, _ in self._waiting)]
             self._waiting.clear()
         self._stop.request("the batch is over")
-        if lost := [*self._lost, *unsent]:
-            names = ", ".join(each.name for each in lost[:_NAMED])
-            more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
-            why = f": {self._trouble}" if self._trouble else ""
-            self._log.line(f"artifacts that could not be stored in time: {names}{more}{why}")
+        lost = [*self._lost, *unsent]
+        if not lost:
+            return ""
+        names = ", ".join(each.name for each in lost[:_NAMED])
+        more = f" and {len(lost) - _NAMED} more" if len(lost) > _NAMED else ""
+        why = f": {self._trouble}" if self._trouble else ""
+        said = f"artifacts that could not be stored in time: {names}{more}{why}"
+        self._log.line(said)
+        return said
 
     def prune(self, seconds_left: Callable[[], float]) -> None:
         """Delete days of the target's that are over, if all was stored. Call it after `finish`."""

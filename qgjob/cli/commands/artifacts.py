@@ -48,7 +48,7 @@ def artifacts(
         if not files:
             raise CliError(
                 f"nothing is stored at {folder.link}: it is on its way still, was deleted (artifacts.retentionDays), "
-                "or the store was down, which the end of the pod's log says"
+                "or the store was down, which the message of its TestBatch says"
             )
         rows: list[dict[str, Any]] = [
             {"name": file.name, "size": file.size, "url": folder.url(file.name)} for file in files
