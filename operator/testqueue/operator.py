@@ -84,7 +84,7 @@ class Operator:
             on_job_left=self._expiry.job_left,
             on_jobs_listed=self._expiry.jobs_listed,
         )
-        self._provisioning = Provisioning(session, self._lease.guard)
+        self._provisioning = Provisioning(session, self._lease.guard, store.last_ended_at)
         self._refusals = Refusals(objects, store, self._provisioning, time.time)
         creation = BatchCreation(
             objects,

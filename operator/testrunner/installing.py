@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from pydantic import ValidationError
 
 from qgjob.api import lifecycle
-from qgjob.api.constants import DEVICE_LOST, TEST_TARGETS
+from qgjob.api.constants import DEVICE_LOST, TARGET_INVALID, TEST_TARGETS
 from qgjob.api.lifecycle import Result, RetryPolicy
 from qgjob.api.providers import EMULATOR
 from qgjob.api.source import Source
@@ -138,7 +138,7 @@ class Installing:
             self._target = TestTargetSpec.model_validate(found["spec"])
         except ValidationError as error:
             message = f"this runner doesn't understand TestTarget {name}: {_first(error)}"
-            raise EndBatch(Ending("Failed", "TargetInvalid", message, Rest.CHARGE)) from error
+            raise EndBatch(Ending("Failed", TARGET_INVALID, message, Rest.CHARGE)) from error
         self._learn_secrets(self._target)
 
     def _learn_secrets(self, target: TestTargetSpec) -> None:

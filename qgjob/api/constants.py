@@ -37,3 +37,9 @@ DEVICE_NOT_BOOTED: Final = "DeviceNotBooted"
 DEVICE_STORAGE_FULL: Final = "DeviceStorageFull"
 DEVICE_LOST: Final = "DeviceLost"
 DEVICE_REASONS: Final = frozenset({DEVICE_OFFLINE, DEVICE_NOT_BOOTED, DEVICE_STORAGE_FULL, DEVICE_LOST})
+
+#: Reasons of a failed TestBatch that are its TestTarget's own: whoever made that can mend it, and nobody else.
+DRIVER_NOT_FOUND: Final = "DriverNotFound"
+DRIVER_INVALID: Final = "DriverInvalid"
+TARGET_INVALID: Final = "TargetInvalid"
+TARGET_REASONS: Final = frozenset({DRIVER_NOT_FOUND, DRIVER_INVALID, TARGET_INVALID})

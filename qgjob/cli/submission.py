@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qgjob.api.constants import API_VERSION, TEST_JOBS, TEST_TARGETS
 
-from . import differences
+from . import differences, views
 from .exits import CliError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def doubts(client: Client, manifests: list[Object]) -> list[str]:
         if not isinstance(target, str) or not target:
             continue  # the server says so
         try:
-            spec = client.get(TEST_TARGETS, target, namespace=namespace)["spec"]
+            live = client.get(TEST_TARGETS, target, namespace=namespace)
         except ApiError as error:
             if error.is_not_found and error.details.get("name"):
                 found.append(
@@ -47,6 +47,13 @@ def doubts(client: Client, manifests: list[Object]) -> list[str]:
             continue  # who may create jobs need not be allowed to read targets
         except ClientError:
             continue  # creating the jobs will tell
+        ready = views.condition(live, "Ready")
+        if ready.get("status") == "False":
+            found.append(
+                f"target {target!r} is not ready, so the jobs may wait: "
+                f"{ready.get('reason')}: {ready.get('message')}"
+            )
+        spec = live["spec"]
         if spec["driver"]["name"] == "appwright" and "source" not in spec:
             bare = [
                 manifest["metadata"].get("name", "")

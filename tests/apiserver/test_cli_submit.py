@@ -417,6 +417,30 @@ def test_jobs_without_test_files_for_a_target_that_has_none_are_told(cli: Cli, o
     assert "bring none" not in cli.submit("--test", "a.ts", "--git", "https://git.example.com/t.git").stderr
 
 
+def test_a_target_that_is_not_ready_is_told_with_its_own_words(cli: Cli, operator: Operator) -> None:
+    target = {
+        "apiVersion": API_VERSION,
+        "kind": "TestTarget",
+        "metadata": {"name": "phones"},
+        "spec": {"driver": {"name": "maestro"}, "provider": {"none": {}}},
+    }
+    operator.client.create(TEST_TARGETS, target)
+    condition = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "DriverNotFound",
+        "message": "this runner's image has no driver 'maestro'",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    status = {"status": {"conditions": [condition]}}
+    operator.client.patch(TEST_TARGETS, "phones", status, kind="merge", subresource="status")
+
+    answer = cli.submit("--test", "a.ts")
+
+    assert answer.code == 0
+    assert "DriverNotFound: this runner's image has no driver 'maestro'" in answer.stderr
+
+
 @pytest.mark.parametrize("option", [("--fail-fast",), ("--wait-timeout", "10")])
 def test_how_to_wait_without_waiting_is_refused(
     cli: Cli, operator: Operator, option: tuple[str, ...]

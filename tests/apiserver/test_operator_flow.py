@@ -175,3 +175,50 @@ def device(world: World) -> dict[str, str]:
 def read(port: int, path: str) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=10) as answer:
         return str(answer.read().decode())
+
+
+def test_a_driver_that_the_image_lacks_is_told_by_the_target_and_its_test_jobs_and_an_edit_mends_it(
+    world: World,
+) -> None:
+    world.target(driver={"name": "maestro"}, retry={"backoffSeconds": 3600})
+    world.job("one")
+
+    with operating(world), Fleet(world):
+        eventually(lambda: ready(world).get("reason") == "DriverNotFound", lambda: ready(world))
+        told, waiting = ready(world), world.status("one")
+        before = len(batches(world))
+        world.set_spec(TEST_TARGETS, "sim", driver=simulate(), retry={"backoffSeconds": 0})
+        eventually(lambda: ready(world)["status"] == "True", lambda: ready(world))
+        world.job("two", appVersionId="v2")
+        eventually(lambda: phases(world)["two"] == "Succeeded", lambda: phases(world))
+
+    assert told["status"] == "False"
+    assert told["message"].startswith("this runner's image has no driver 'maestro' (it has: ")
+    assert (waiting["phase"], waiting["reason"], waiting["message"]) == (
+        "Retrying",
+        "DriverNotFound",
+        told["message"],
+    )
+    assert (waiting.get("failures", 0), before) == (0, 1)
+    assert ready(world)["status"] == "True"
+
+
+def test_a_driver_that_stays_missing_uses_up_the_budget_of_the_infrastructure(world: World) -> None:
+    world.target(driver={"name": "maestro"}, retry={"backoffSeconds": 0, "infrastructureRetries": 2})
+    world.job("one")
+
+    with operating(world), Fleet(world):
+        wait_for_phase(world, "DeadLettered")
+
+    status = world.status("one")
+    assert (status["reason"], status["infrastructureFailures"], len(batches(world))) == (
+        "Infrastructure",
+        3,
+        3,
+    )
+    assert "no driver 'maestro'" in status["message"]
+
+
+def ready(world: World) -> dict[str, str]:
+    conditions = world.client.get(TEST_TARGETS, "sim")["status"].get("conditions", [])
+    return next((each for each in conditions if each["type"] == "Ready"), {})

@@ -273,6 +273,15 @@ class Store:
         key = self._last_ended.get(group)
         return self.batches.get(key) if key else None
 
+    def last_ended_at(self, target: Key) -> BatchView | None:
+        """The batch of a target that was over last, whatever its app version."""
+        ended = [
+            batch
+            for group, key in self._last_ended.items()
+            if (group.namespace, group.target) == target and (batch := self.batches.get(key))
+        ]
+        return max(ended, key=lambda batch: (batch.finished or batch.created, batch.name), default=None)
+
     def claimed(self, batch: Key) -> list[JobView]:
         """The TestJobs, Scheduled or Running, that say they belong to a batch."""
         return [job for key in self._claimed.get(batch, ()) if (job := self.jobs.get(key))]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qgjob.api import lifecycle
 from qgjob.api.constants import RUNNER_ACCOUNT, RUNNER_CLUSTER_ROLE, TEST_TARGETS
 from testqueue.core.health import NO_HEALTHY_DEVICE, unfit_pool
+from testqueue.core.misfit import misfit
 from testqueue.core.model import TargetView
 from testqueue.kube.errors import ApiError, Unreachable
 from testqueue.kube.paths import collection, item
@@ -23,6 +24,7 @@ from testqueue.pods import MANAGED_BY_LABEL, MANAGER
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from testqueue.core.model import BatchView, Key
     from testqueue.kube.session import ApiSession, Object
 
 logger = logging.getLogger(__name__)
@@ -32,10 +34,19 @@ READY: Final = "Ready"
 class Provisioning:
     """Sets a target's namespace up, and says in the target's Ready condition how that went."""
 
-    def __init__(self, session: ApiSession, guard: Callable[[], None]) -> None:
-        """`guard` runs before each write, and raises when this replica does not lead."""
+    def __init__(
+        self,
+        session: ApiSession,
+        guard: Callable[[], None],
+        last_ended: Callable[[Key], BatchView | None],
+    ) -> None:
+        """`guard` runs before each write, and raises when this replica does not lead.
+
+        `last_ended` knows the batch of a target that was over last.
+        """
         self._session = session
         self._guard = guard
+        self._last_ended = last_ended
         self._ready: set[str] = set()
         self._one_at_a_time = asyncio.Lock()
 
@@ -49,9 +60,20 @@ class Provisioning:
             logger.warning("setting up: %s", error, extra=about(namespace=namespace, target=meta["name"]))
             condition = _condition(False, "SetupFailed", str(error))
         else:
-            unfit = unfit_pool(TargetView.from_object(target))
-            condition = _condition(not unfit, NO_HEALTHY_DEVICE if unfit else "Ready", unfit)
+            condition = self._judge(target)
         await self._write(target, condition)
+
+    def _judge(self, target: Object) -> dict[str, Any]:
+        """Its Ready condition, once its namespace is set up."""
+        view = TargetView.from_object(target)
+        generation = target["metadata"].get("generation")
+        edited = (target.get("status") or {}).get("observedGeneration") != generation
+        reason, message = misfit(self._last_ended(view.key), _ready(target) or {}, edited=edited)
+        if reason:
+            return _condition(False, reason, message)
+        if unfit := unfit_pool(view):
+            return _condition(False, NO_HEALTHY_DEVICE, unfit)
+        return _condition(True, "Ready", "")
 
     async def set_up(self, namespace: str, *, again: bool = False) -> None:
         """The same before a namespace's first pod; `again`: something is missing that was there.
@@ -112,7 +134,7 @@ class Provisioning:
 
     async def _write(self, target: Object, condition: dict[str, Any]) -> None:
         meta, status = target["metadata"], target.get("status") or {}
-        old = next((each for each in status.get("conditions") or () if each["type"] == READY), None)
+        old = _ready(target)
         if old is not None and all(old.get(key) == condition[key] for key in ("status", "reason", "message")):
             if status.get("observedGeneration") == meta.get("generation"):
                 return
@@ -126,6 +148,11 @@ class Provisioning:
         except ApiError as error:
             if not error.is_not_found:
                 raise
+
+
+def _ready(target: Object) -> Object | None:
+    conditions = (target.get("status") or {}).get("conditions") or ()
+    return next((each for each in conditions if each["type"] == READY), None)
 
 
 def _condition(ready: bool, reason: str, message: str) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Final
 
+from qgjob.api.constants import DRIVER_INVALID, DRIVER_NOT_FOUND
+
 from .base import Driver, InfrastructureError
 
 GROUP: Final = "qgjob.drivers"
@@ -22,13 +24,15 @@ def driver_class(name: str) -> type[Driver]:
         try:
             loaded = point.load()
         except (Exception, SystemExit) as error:
-            why = f"{type(error).__name__}: {error}"
-            raise InfrastructureError(f"driver {name!r} ({point.value}) can't be loaded: {why}") from error
+            message = f"driver {name!r} ({point.value}) can't be loaded: {type(error).__name__}: {error}"
+            raise InfrastructureError(message, reason=DRIVER_INVALID) from error
         if not (isinstance(loaded, type) and issubclass(loaded, Driver)):
-            raise InfrastructureError(f"driver {name!r} ({point.value}) is no testrunner.drivers.base.Driver")
+            message = f"driver {name!r} ({point.value}) is no testrunner.drivers.base.Driver"
+            raise InfrastructureError(message, reason=DRIVER_INVALID)
         return loaded
     names = ", ".join(sorted({point.name for point in found})) or "none"
     raise InfrastructureError(
         f"this runner's image has no driver {name!r} (it has: {names}): "
-        "check the TestTarget's driver.name and image"
+        "check the TestTarget's driver.name and image",
+        reason=DRIVER_NOT_FOUND,
     )

@@ -122,6 +122,16 @@ def test_the_last_ended_batch_is_the_one_that_ended_last() -> None:
     assert store.last_ended_batch(GROUP) == store.batches.get(TB_1)
 
 
+def test_the_last_batch_of_a_target_is_found_across_app_versions_and_not_across_targets() -> None:
+    store = Store(AGEING)
+    store.batches.apply(batch("tb-1", app="shop-1", phase="Completed", finishTime=at(1)))
+    store.batches.apply(batch("tb-2", app="shop-2", phase="Failed", finishTime=at(9)))
+    store.batches.apply(batch("tb-3", target="tablets", phase="Completed", finishTime=at(20)))
+
+    assert store.last_ended_at(Key(NAMESPACE, "phones")) == store.batches.get(Key(NAMESPACE, "tb-2"))
+    assert store.last_ended_at(Key(NAMESPACE, "elsewhere")) is None
+
+
 def test_pods_are_found_by_their_batch() -> None:
     store = Store(AGEING)
     store.pods.apply(pod("tb-1-abcde", of="tb-1"))
