@@ -17,6 +17,7 @@ from .exits import CliError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .manifests import Document
     from .packing import Packed
 
 Object = dict[str, Any]
@@ -69,10 +70,12 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """TestJobs to create, and the packed source that they share."""
+    """TestJobs to create; the packed source that they share, or the places in files that they come from."""
 
     manifests: list[Object]
     packed: Packed | None = None
+    #: Where each of the manifests stands, if they come from files.
+    places: Sequence[str] = ()
 
 
 def job_ids() -> identifiers.JobIds:
@@ -127,27 +130,54 @@ def read_manifests(paths: Sequence[str], namespace: str | None, ids: identifiers
     """The TestJobs of files, `-` being stdin. `namespace` is the one that the user named, if any.
 
     Raises:
-        CliError: a file can't be read, or holds something else.
+        CliError: all that can't be read or is something else, each with its file and document.
     """
     from . import manifests
 
-    found: list[Object] = []
+    found: list[manifests.Document] = []
+    problems: list[str] = []
     for path in paths:
         try:
             text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
-            found += manifests.read(text, "stdin" if path == "-" else path)
         except OSError as error:
-            raise CliError(f"-f {path}: {(error.strerror or str(error)).lower()}") from error
-        except ValueError as error:
-            raise CliError(f"-f {error}") from error
-    for manifest in found:
-        metadata = manifest["metadata"]
-        own = metadata.get("namespace")
-        if own and namespace and own != namespace:
-            raise CliError(f"-f: a TestJob says namespace {own!r}, --namespace says {namespace!r}")
+            problems.append(f"{path}: {(error.strerror or str(error)).lower()}")
+            continue
+        except UnicodeDecodeError as error:
+            problems.append(f"{path}: no text in UTF-8: {error.reason} at byte {error.start}")
+            continue
+        documents, wrong = manifests.read(text, "stdin" if path == "-" else path)
+        found += documents
+        problems += wrong
+    problems += _clashes(found, namespace)
+    if problems:
+        raise refused(problems)
+    for document in found:
+        metadata = document.manifest["metadata"]
         if not metadata.get("name"):
             metadata["name"] = metadata.pop("generateName", "") + ids.next()
-    return Plan(found)
+    return Plan([each.manifest for each in found], places=[each.where for each in found])
+
+
+def refused(problems: Sequence[str]) -> CliError:
+    """The error for files that can't be submitted as they are."""
+    return CliError("\n".join(["-f: nothing was submitted:", *(f"  {problem}" for problem in problems)]))
+
+
+def _clashes(found: Sequence[Document], namespace: str | None) -> list[str]:
+    """Documents that contradict the command line, or each other."""
+    problems = []
+    seen: dict[tuple[str, str], str] = {}
+    for document in found:
+        metadata = document.manifest["metadata"]
+        own, name = metadata.get("namespace") or "", metadata.get("name")
+        if own and namespace and own != namespace:
+            problems.append(f"{document.where}: it says namespace {own!r}, --namespace says {namespace!r}")
+        if not name:
+            continue
+        if earlier := seen.get((own, str(name))):
+            problems.append(f"{document.where}: the name {name!r} is taken by {earlier}")
+        seen.setdefault((own, str(name)), document.where)
+    return problems
 
 
 def _spec(wish: Wish) -> Object:

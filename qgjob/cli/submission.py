@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 from qgjob.api.constants import API_VERSION, TEST_JOBS, TEST_TARGETS
 
 from . import differences, views
-from .exits import CliError
+from .assembly import refused
+from .exits import CliError, Exit
+from .failures import explain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from qgjob.client import Client
 
     from .packing import Packed
@@ -92,9 +96,33 @@ def create(client: Client, manifest: Object, *, dry_run: bool = False) -> Submit
     if found:
         raise CliError(
             f"job {name!r} exists with other content ({'; '.join(found)}); nothing was changed.\n"
-            "Submit it under another --job-id, or with the same content"
+            "Submit it under another name (--job-id), or with the same content"
         )
     return Submitted(existing, existed=True)
+
+
+def check_all(client: Client, manifests: Sequence[Object], places: Sequence[str]) -> None:
+    """Have the server check them all, and create none. `places` says where each of them stands.
+
+    Raises:
+        CliError: each one that it refuses, or whose name is taken by one with other content, with its place.
+        ClientError: it can't be asked.
+    """
+    from qgjob.client import ApiError
+
+    problems = []
+    for manifest, place in zip(manifests, places, strict=True):
+        try:
+            create(client, manifest, dry_run=True)
+        except CliError as error:
+            problems.append(f"{place}: {error}")
+        except ApiError as error:
+            explained = explain(error)
+            if explained.code is not Exit.USAGE:
+                raise
+            problems.append(f"{place}: {explained}")
+    if problems:
+        raise refused([problem.replace("\n", "\n    ") for problem in problems])
 
 
 def _with_defaults(client: Client, manifest: Object) -> Object:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from qgjob.api.constants import API_VERSION, TEST_JOBS, TEST_TARGETS
+from qgjob.cli import identifiers
 from qgjob.client import ApiError
 from tests.apiserver.cli_support import NEEDED, Cli, Object, Operator, names
 
@@ -215,16 +216,60 @@ def test_an_unknown_field_is_refused(cli: Cli) -> None:
     assert 'unknown field "spec.prioriti"' in answer.stderr
 
 
-def test_where_one_of_several_is_refused_the_others_are_told(cli: Cli, operator: Operator) -> None:
-    good = MANIFEST.replace("NAME", "good").replace("PRIORITY", "5")
-    bad = MANIFEST.replace("NAME", "bad").replace("PRIORITY", "99")
+@pytest.mark.parametrize("option", [(), ("--dry-run",)])
+def test_where_some_of_several_are_refused_all_of_those_are_told_and_nothing_is_submitted(
+    cli: Cli, operator: Operator, option: tuple[str, ...]
+) -> None:
+    operator.create("taken", priority=1)
+    texts = [
+        MANIFEST.replace("NAME", name).replace("PRIORITY", priority)
+        for name, priority in (("good", "5"), ("bad", "99"), ("taken", "5"), ("fine", "5"), ("Worse", "5"))
+    ]
+    (cli.folder / "many.yaml").write_text("---\n".join(texts))
 
-    answer = cli.run("submit", "-f", "-", stdin=f"{good}---\n{bad}")
+    answer = cli.run("submit", "-f", "many.yaml", *option)
+
+    assert (answer.code, answer.stdout) == (2, "")
+    lines = answer.stderr.splitlines()
+    assert lines[:5] == [
+        "qgjob: -f: nothing was submitted:",
+        "  many.yaml, document 2: the API server refuses it:",
+        "      spec.priority: 99: should be less than or equal to 10",
+        "  many.yaml, document 3: job 'taken' exists with other content (priority: 1 there, 5 here); "
+        "nothing was changed.",
+        "    Submit it under another name (--job-id), or with the same content",
+    ]
+    assert lines[5].startswith("  many.yaml, document 5: the API server refuses it:")
+    assert names(operator.jobs()) == {"taken"}
+
+
+def test_the_same_file_again_changes_nothing_and_submits_what_is_new(cli: Cli, operator: Operator) -> None:
+    texts = [MANIFEST.replace("NAME", name).replace("PRIORITY", "5") for name in ("a", "b", "c")]
+    (cli.folder / "many.yaml").write_text("---\n".join(texts[:2]))
+    assert cli.run("submit", "-f", "many.yaml").code == 0
+    before = operator.job("a")
+    (cli.folder / "many.yaml").write_text("---\n".join(texts))
+
+    answer = cli.run("submit", "-f", "many.yaml")
+
+    assert answer.code == 0
+    assert [row["details"].split(":")[0] for row in answer.json] == [
+        "Job already submitted",
+        "Job already submitted",
+        "Job enqueued to queue",
+    ]
+    assert operator.job("a") == before
+
+
+def test_where_creating_breaks_off_what_was_submitted_is_told(cli: Cli, operator: Operator) -> None:
+    for test in ("a.ts", "b.ts"):
+        operator.create(identifiers.for_test("ci-1", test), test=test, priority=5 if test == "a.ts" else 9)
+
+    answer = cli.submit("--test", "a.ts", "--test", "b.ts", "--job-id", "ci-1")
 
     assert answer.code == 2
-    assert answer.json["job_id"] == "good"
+    assert answer.json["job_id"] == identifiers.for_test("ci-1", "a.ts")
     assert "1 of 2 were submitted, then:" in answer.stderr
-    assert names(operator.jobs()) == {"good"}
 
 
 def test_a_namespace_that_is_not_there_is_told(cli: Cli) -> None:

@@ -91,7 +91,12 @@ def submit(
     ] = None,
     file: Annotated[
         list[str] | None,
-        typer.Option("--file", "-f", metavar="FILE", help="Submit TestJobs from YAML or JSON; - is stdin."),
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="Submit TestJobs from YAML or JSON, all or none; - is stdin. Those with a name are safe to repeat.",
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="The server checks, nothing is created; prints the manifests.")
@@ -144,6 +149,8 @@ def submit(
         if file
         else assembly.assemble(wish, ids)
     )
+    if len(plan.places) > 1:
+        submission.check_all(session.client, plan.manifests, plan.places)
     if dry_run:
         _try(session, plan)
         return
@@ -212,9 +219,10 @@ def _own_source(session: Session, packed: Packed, submitted: list[Submitted]) ->
 
 
 def _try(session: Session, plan: Plan) -> None:
-    """Have the server check everything, and print what would be sent, fit for `kubectl apply -f`."""
-    for manifest in plan.manifests:
-        submission.create(session.client, manifest, dry_run=True)
+    """Have the server check what it has not yet, and print what would be sent, fit for `kubectl apply -f`."""
+    if len(plan.places) <= 1:
+        for manifest in plan.manifests:
+            submission.create(session.client, manifest, dry_run=True)
     documents = [plan.packed.config_map()] if plan.packed else []
     documents += plan.manifests
     if session.output is not Output.JSON:

@@ -133,6 +133,23 @@ def test_a_manifest_of_another_namespace_is_refused(tmp_path: Path) -> None:
         assembly.read_manifests([str(path)], "two", ids())
 
 
-def test_a_missing_file_is_told() -> None:
-    with pytest.raises(CliError, match=r"-f /nowhere/job\.yaml: no such file or directory"):
-        assembly.read_manifests(["/nowhere/job.yaml"], None, ids())
+def test_all_that_is_wrong_with_files_is_told_at_once(tmp_path: Path) -> None:
+    good = tmp_path / "good.yaml"
+    good.write_text(JOB.replace("{METADATA}", "{name: a}"))
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes(b"a: \xe9")
+    pod = tmp_path / "pod.yaml"
+    pod.write_text("apiVersion: v1\nkind: Pod\n")
+
+    with pytest.raises(CliError) as raised:
+        assembly.read_manifests(
+            [str(good), str(latin), "/nowhere/job.yaml", str(pod), str(good)], None, ids()
+        )
+
+    assert str(raised.value).splitlines() == [
+        "-f: nothing was submitted:",
+        f"  {latin}: no text in UTF-8: unexpected end of data at byte 3",
+        "  /nowhere/job.yaml: no such file or directory",
+        f"  {pod}: v1 Pod is no qgjob.dev/v1alpha1 TestJob: `kubectl apply -f` takes other resources",
+        f"  {good}: the name 'a' is taken by {good}",
+    ]
