@@ -231,12 +231,12 @@ def test_where_some_of_several_are_refused_all_of_those_are_told_and_nothing_is_
 
     assert (answer.code, answer.stdout) == (2, "")
     lines = answer.stderr.splitlines()
+    taken = "job 'taken' exists with other content (priority: 1 there, 5 here)"
     assert lines[:5] == [
         "qgjob: -f: nothing was submitted:",
         "  many.yaml, document 2: the API server refuses it:",
         "      spec.priority: 99: should be less than or equal to 10",
-        "  many.yaml, document 3: job 'taken' exists with other content (priority: 1 there, 5 here); "
-        "nothing was changed.",
+        f"  many.yaml, document 3: {taken}; nothing was changed.",
         "    Submit it under another name (--job-id), or with the same content",
     ]
     assert lines[5].startswith("  many.yaml, document 5: the API server refuses it:")
