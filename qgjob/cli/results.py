@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qgjob.api import lifecycle
 from qgjob.cli import views
 from qgjob.cli.exits import CliError
+from qgjob.cli.failures import explain
 
 from .junit import Case, Failure, NotJUnit, Run, Suite, read
 
@@ -69,6 +70,8 @@ class Results:
         target = job["spec"]["target"]
         if self._stores is None or not entry.get("artifacts") or target in self._unreadable:
             return []
+        from qgjob.client import ClientError
+
         cases: list[Case] = []
         try:
             folder = self._stores.folder(job, entry["number"])
@@ -79,10 +82,11 @@ class Results:
                     cases += read(b"".join(folder.read(file.name)))
                 except NotJUnit:
                     continue  # A framework writes other XML, too.
-        except CliError as error:
+        except (CliError, ClientError) as error:
             self._unreadable.add(target)
+            why = error if isinstance(error, CliError) else explain(error)
             self._session.note(
-                f"target {target}: going by statuses alone, since stored reports can't be read: {error}"
+                f"target {target}: going by statuses alone, since stored reports can't be read: {why}"
             )
             return []
         return cases

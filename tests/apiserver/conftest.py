@@ -7,6 +7,7 @@ on a machine builds the programs, which takes minutes; `hack/cluster binaries` d
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
 import shutil
@@ -19,9 +20,11 @@ import yaml
 
 from hack.localcluster.rest import ApiError
 from hack.localcluster.throwaway import ThrowawayControlPlane
+from hack.s3server import S3Server
 from qgjob.api.constants import RUNNER_ACCOUNT, RUNNER_CLUSTER_ROLE
 from tests.apiserver.cli_support import Cli, Operator
 from tests.apiserver.crds import install_crds
+from tests.apiserver.stored_support import BUCKET, Stored
 from tests.e2e.appwright.support import SimulatedPhone
 
 if TYPE_CHECKING:
@@ -72,6 +75,25 @@ def cli(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> Cli:
 def operator(crds: ThrowawayControlPlane, namespace: str) -> Operator:
     """Plays the operator and the runners, for tests of the command line."""
     return Operator(crds.kubeconfig, namespace)
+
+
+@pytest.fixture
+def s3(tmp_path: Path) -> Iterator[S3Server]:
+    with S3Server(tmp_path / "s3") as server:
+        server.client().create_bucket(Bucket=BUCKET)
+        yield server
+
+
+@pytest.fixture
+def bucket(operator: Operator, s3: S3Server) -> Stored:
+    return Stored(operator, {"s3": {"endpoint": s3.url, "bucket": BUCKET, "credentialsSecret": "bucket"}})
+
+
+@pytest.fixture
+def secret(operator: Operator) -> None:
+    keys = {"accessKeyId": S3Server.ACCESS_KEY_ID, "secretAccessKey": S3Server.SECRET_ACCESS_KEY}
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in keys.items()}
+    operator.client.create("secrets", {"metadata": {"name": "bucket"}, "data": data}, api_version="v1")
 
 
 @pytest.fixture(scope="session")

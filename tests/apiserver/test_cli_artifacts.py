@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import subprocess
 import sys
@@ -13,69 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hack.s3server import S3Server
-from qgjob.api.artifacts import Place
-from qgjob.api.constants import API_VERSION, TEST_TARGETS
 from tests.apiserver.machine import own_address
 from tests.apiserver.runner_support import eventually
+from tests.apiserver.stored_support import BUCKET, Stored, put
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from hack.localcluster.throwaway import ThrowawayControlPlane
     from tests.apiserver.cli_support import Cli, Operator
 
-BUCKET = "artifacts"
 JUNIT = '<testsuite name="s"><testcase name="pays" classname="shop">{}</testcase></testsuite>'
-
-
-@pytest.fixture
-def s3(tmp_path: Path) -> Iterator[S3Server]:
-    with S3Server(tmp_path / "s3") as server:
-        server.client().create_bucket(Bucket=BUCKET)
-        yield server
-
-
-class Stored:
-    """A target that keeps artifacts, and attempts that left some."""
-
-    def __init__(self, operator: Operator, artifacts: dict[str, Any]) -> None:
-        self._operator = operator
-        self._place = Place.of(artifacts, operator.namespace, "phones")
-        spec = {"provider": {"none": {}}, "driver": {"name": "simulate"}, "artifacts": artifacts}
-        body = {"apiVersion": API_VERSION, "kind": "TestTarget", "metadata": {"name": "phones"}, "spec": spec}
-        operator.client.create(TEST_TARGETS, body)
-
-    def attempt(self, job: str, outcome: Any, message: str = "") -> str:
-        """Run the job's next attempt; returns the key of its folder."""
-        self._operator.run(job)
-        live = self._operator.job(job)
-        key = self._place.key(
-            started=live["status"]["startTime"],
-            job=job,
-            uid=live["metadata"]["uid"],
-            attempt=live["status"]["attempt"],
-        )
-        self._operator.finish(job, outcome, message, artifacts=self._place.link(key))
-        return key
-
-
-@pytest.fixture
-def bucket(operator: Operator, s3: S3Server) -> Stored:
-    return Stored(operator, {"s3": {"endpoint": s3.url, "bucket": BUCKET, "credentialsSecret": "bucket"}})
-
-
-@pytest.fixture
-def secret(operator: Operator) -> None:
-    keys = {"accessKeyId": S3Server.ACCESS_KEY_ID, "secretAccessKey": S3Server.SECRET_ACCESS_KEY}
-    data = {key: base64.b64encode(value.encode()).decode() for key, value in keys.items()}
-    operator.client.create("secrets", {"metadata": {"name": "bucket"}, "data": data}, api_version="v1")
-
-
-def put(s3: S3Server, key: str, **files: str) -> None:
-    """Files as the runner stores them; `log_txt` is log.txt."""
-    for name, text in files.items():
-        s3.client().put_object(Bucket=BUCKET, Key=key + name.replace("_", "."), Body=text.encode())
 
 
 @pytest.mark.usefixtures("secret")

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,11 @@ import pytest
 import yaml
 
 from tests.apiserver.cli_support import Operator, Running
+from tests.apiserver.stored_support import Stored, put
 
 if TYPE_CHECKING:
     from hack.localcluster.throwaway import ThrowawayControlPlane
+    from hack.s3server import S3Server
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
 
@@ -81,6 +84,12 @@ def workflow(crds: ThrowawayControlPlane, operator: Operator, tmp_path: Path) ->
     return workflow
 
 
+def cases(junit: Path) -> dict[str, list[str]]:
+    """The cases of a JUnit file, and what each holds."""
+    found = ET.parse(junit).getroot().iter("testcase")
+    return {str(case.get("name")): [child.tag for child in case] for case in found}
+
+
 def by_test(operator: Operator) -> dict[str, str]:
     return {job["spec"]["test"]: job["metadata"]["name"] for job in operator.jobs()}
 
@@ -142,6 +151,39 @@ def test_the_build_fails_and_says_which_test_and_why(workflow: Workflow, operato
     )
 
 
+def test_a_junit_file_is_written_whatever_came_of_the_tests(workflow: Workflow, operator: Operator) -> None:
+    jobs = by_test(operator)
+    operator.run_to(jobs["tests/login.spec.ts"], "passed")
+    operator.run_to(jobs["tests/cart/cart.spec.ts"], "failed", "no such file", final_reason="TestNotFound")
+    assert workflow.start("Wait for them").end().code == 2
+
+    workflow.run("Write the JUnit file")
+    workflow.run("Fetch what failed tests left behind")
+
+    assert cases(workflow.folder / ".qgjob/junit.xml") == {
+        "tests/login.spec.ts": [],
+        "tests/cart/cart.spec.ts": ["error"],
+    }
+    assert not (workflow.folder / ".qgjob/artifacts").exists()
+
+
+@pytest.mark.usefixtures("secret")
+def test_what_failed_tests_left_behind_is_fetched(
+    workflow: Workflow, operator: Operator, bucket: Stored, s3: S3Server
+) -> None:
+    jobs = by_test(operator)
+    put(s3, bucket.attempt(jobs["tests/login.spec.ts"], "passed"), log_txt="fine")
+    put(s3, bucket.attempt(jobs["tests/cart/cart.spec.ts"], "infrastructure", "phone lost"), log_txt="broken")
+    assert workflow.start("Wait for them").end().code == 4
+
+    workflow.run("Fetch what failed tests left behind")
+
+    folder = workflow.folder / ".qgjob/artifacts"
+    assert [path.relative_to(folder) for path in folder.glob("*/*")] == [
+        Path(jobs["tests/cart/cart.spec.ts"], "log.txt")
+    ]
+
+
 def test_a_cancelled_build_cancels_its_tests(workflow: Workflow, operator: Operator) -> None:
     workflow.run("Cancel what nobody waits for any more")
 
@@ -166,7 +208,7 @@ def run_template(operator: Operator, kubeconfig: Path, folder: Path, **parameter
     environment = {
         **os.environ,
         **{variable["name"]: fill(variable["value"]) for variable in template["script"]["env"]},
-        "RESULTS": str(folder / "results.json"),
+        "FOLDER": str(folder),
         "KUBECONFIG": str(kubeconfig),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
@@ -206,3 +248,37 @@ def test_the_argo_template_submits_waits_and_fails_with_the_test(
     assert [result["status"] for result in results] == ["completed", "failed"]
     sources = [job["spec"]["source"]["git"]["repository"] for job in operator.jobs()]
     assert sources == ["https://example.com/app.git"] * 2
+    assert cases(tmp_path / "junit.xml") == {
+        "tests/a.spec.ts": [],
+        "tests/b.spec.ts; echo never": ["failure", "rerunFailure", "rerunFailure", "rerunFailure"],
+    }
+
+
+@pytest.mark.usefixtures("secret")
+def test_the_argo_template_fetches_what_failed_tests_left_behind(
+    crds: ThrowawayControlPlane, operator: Operator, bucket: Stored, s3: S3Server, tmp_path: Path
+) -> None:
+    running = run_template(operator, crds.kubeconfig, tmp_path, app_version_id="1", tests="a.ts\nb.ts")
+    running.until("Waiting in queue")
+    jobs = by_test(operator)
+    put(s3, bucket.attempt(jobs["a.ts"], "passed"), log_txt="fine")
+    put(s3, bucket.attempt(jobs["b.ts"], "failed", "no", final_reason="SourceInvalid"), log_txt="broken")
+
+    answer = running.end()
+
+    assert answer.code == 2
+    assert answer.last_line.startswith("qgjob: INVALID: 1 of 2 tests: b.ts")
+    fetched = [path.relative_to(tmp_path) for path in tmp_path.glob("artifacts/*/*")]
+    assert fetched == [Path("artifacts", jobs["b.ts"], "log.txt")]
+
+
+def test_an_argo_step_whose_submission_is_refused_ends_with_its_words(
+    crds: ThrowawayControlPlane, operator: Operator, tmp_path: Path
+) -> None:
+    answer = run_template(
+        operator, crds.kubeconfig, tmp_path, app_version_id="1", tests="a.ts", priority="11"
+    ).end()
+
+    assert answer.code == 2
+    assert "priority must be between 1 and 10" in answer.last_line
+    assert not (tmp_path / "junit.xml").exists()

@@ -48,7 +48,7 @@ def test_nothing_from_outside_gets_into_the_shells_text(where: str) -> None:
 @pytest.mark.parametrize("where", sorted(scripts()))
 def test_the_options_are_those_of_the_program(where: str) -> None:
     joined = scripts()[where].replace("\\\n", " ")
-    for command, line in re.findall(r"qgjob (submit|wait|cancel)\b(.*)", joined):
+    for command, line in re.findall(r"qgjob (submit|wait|cancel|report|artifacts)\b(.*)", joined):
         known = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
         used = re.findall(r"(?<![\w-])--[a-z][a-z-]*", line)
         assert all(option in known for option in used), (command, used)
@@ -59,6 +59,25 @@ def test_the_workflow_waits_three_minutes_and_may_only_read() -> None:
 
     assert workflow["permissions"] == {"contents": "read"}
     assert workflow["jobs"]["mobile-tests"]["env"]["WAIT_SECONDS"] == "180"
+
+
+def test_nothing_is_installed_by_name_from_a_public_index() -> None:
+    """The package is in none, so its name there may be anybody's."""
+    parameters = read("argo/workflow-template.yaml")["spec"]["arguments"]["parameters"]
+    named = {each["name"]: each.get("value", "") for each in parameters}["qgjob-package"]
+
+    for package in (named, read("ci/github-actions.yaml")["jobs"]["mobile-tests"]["env"]["QGJOB_PACKAGE"]):
+        assert re.match(r"qgjob-operator\[s3] @ (git\+)?https://\S+$", package)
+
+
+def test_what_is_left_behind_is_uploaded_whatever_came_of_the_tests() -> None:
+    steps = {
+        step["name"]: step for step in read("ci/github-actions.yaml")["jobs"]["mobile-tests"]["steps"][2:]
+    }
+
+    assert steps["Write the JUnit file"]["if"].startswith("${{ always()")
+    assert steps["Upload the results"]["if"].startswith("${{ always()")
+    assert steps["Upload the results"]["with"]["path"].split() == [".qgjob/junit.xml", ".qgjob/artifacts"]
 
 
 def test_every_parameter_of_the_template_is_used_and_declared() -> None:
