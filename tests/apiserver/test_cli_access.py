@@ -12,6 +12,7 @@ import yaml
 from hack.localcluster.throwaway import ThrowawayControlPlane
 from qgjob.api.constants import API_VERSION, GROUP, TEST_TARGETS
 from tests.apiserver.cli_support import NEEDED, Cli, Object, Operator
+from tests.apiserver.stored_support import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +137,20 @@ def test_the_role_for_ci_is_enough_for_every_command(
     for command in (["status", "ci-1"], ["list"], ["dlq", "list"], ["targets"], ["batches"], ["version"]):
         assert submitter.run(*command).code == 0
     assert "is gone" in submitter.run("logs", "ci-1").stderr  # and not: may not be read
+
+
+def test_a_report_by_the_role_for_ci_goes_by_statuses_where_it_may_not_read_a_volume(
+    submitter: Cli, operator: Operator
+) -> None:
+    store = {"persistentVolumeClaim": {"claimName": "artifacts"}}
+    Stored(operator, store).attempt(submitter.submitted(), "passed")
+    [job] = operator.jobs()
+
+    answer = submitter.run("report", "--junit", "all.xml", "--image", "runner", job["metadata"]["name"])
+
+    assert answer.code == 0, answer.stderr
+    assert "going by statuses alone, since stored reports can't be read: not allowed" in answer.stderr
+    assert (submitter.folder / "all.xml").exists()
 
 
 def test_the_ids_are_told_where_the_files_can_not_be_owned(

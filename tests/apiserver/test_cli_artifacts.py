@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hack.s3server import S3Server
 from tests.apiserver.machine import own_address
 from tests.apiserver.runner_support import eventually
 from tests.apiserver.stored_support import BUCKET, Stored, put
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hack.localcluster.throwaway import ThrowawayControlPlane
+    from hack.s3server import S3Server
     from tests.apiserver.cli_support import Cli, Operator
 
 JUNIT = '<testsuite name="s"><testcase name="pays" classname="shop">{}</testcase></testsuite>'
