@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,11 +35,15 @@ async def serve(args: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()
 
+    async def listen_when_started() -> None:
+        await asyncio.sleep(device.listens_at - time.monotonic())
+        await adbd.listen()
+
     def on_fault(fault: Fault) -> None:
-        if fault.kind == "vanish":
+        if fault.kind in ("vanish", "boot"):
             adbd.vanish()
-        else:
-            task = loop.create_task(adbd.listen())
+        if fault.kind != "vanish":
+            task = loop.create_task(listen_when_started())
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 

@@ -79,7 +79,8 @@ class Device:
         self._pending: Fault | None = None
         self._answering = asyncio.Event()
         self._answering.set()
-        self.booted_at = time.monotonic() + boot_seconds
+        self.listens_at = self.online_at = time.monotonic()
+        self.manages_packages_at = self.booted_at = time.monotonic() + boot_seconds
         self.install_seconds = install_seconds
         self.properties = {
             "ro.build.version.sdk": str(SDK),
@@ -101,6 +102,10 @@ class Device:
     @property
     def booted(self) -> bool:
         return time.monotonic() >= self.booted_at
+
+    @property
+    def manages_packages(self) -> bool:
+        return time.monotonic() >= self.manages_packages_at
 
     def get_property(self, name: str) -> str:
         if name in ("sys.boot_completed", "dev.bootcomplete"):
@@ -249,6 +254,7 @@ class Device:
     async def while_hanging(self) -> None:
         """Returns when the phone answers: at once, if it does not hang."""
         await self._answering.wait()
+        await asyncio.sleep(self.online_at - time.monotonic())
 
     def _begin(self, fault: Fault) -> None:
         self.fault = fault
@@ -259,7 +265,12 @@ class Device:
         if fault.kind == "ui-hang" and self.instrumentation:
             self.instrumentation.hangs = True
         if fault.kind == "slow-boot":
-            self.booted_at = time.monotonic() + float(fault.detail or 30)
+            self.manages_packages_at = self.booted_at = time.monotonic() + float(fault.detail or 30)
+        if fault.kind == "boot":
+            quarter = float(fault.detail or 30) / 4
+            self.listens_at, self.online_at, self.booted_at, self.manages_packages_at = (
+                time.monotonic() + number * quarter for number in range(1, 5)
+            )
         if fault.kind == "vanish" and (live := self.live_session):
             self.end_session(live, "vanished")
         self.on_fault(fault)

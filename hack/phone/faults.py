@@ -11,12 +11,14 @@ KINDS = {
     "ui-hang": "its UiAutomator2 server takes commands, answers none, until another is started; adb is well",
     "install": "refuses every install; ':REASON' says why (INSTALL_FAILED_INSUFFICIENT_STORAGE)",
     "storage-full": "has only ':MEGABYTES' (0) left in /data, and installs nothing",
+    "boot": "boots as an emulator does, in ':SECONDS' (30): for a quarter each its port is closed, it is offline, "
+    "Android boots, and the package manager is missing",
     "slow-boot": "answers, but has booted only after ':SECONDS' (30)",
     "none": "all is well again",
 }
 
 _TEXT = re.compile(
-    r"(vanish|hang|ui-hang)-after:(\d+)|(vanish|hang|ui-hang|install|storage-full|slow-boot|none)(?::(\w+))?"
+    r"(vanish|hang|ui-hang)-after:(\d+)|(vanish|hang|ui-hang|install|storage-full|boot|slow-boot|none)(?::(\w+))?"
 )
 
 

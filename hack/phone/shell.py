@@ -120,6 +120,10 @@ def _pm(call: Call) -> Answer:
     action = args[0] if args else ""
     name = args[-1] if len(args) > 1 else ""
     installed = device.packages.installed
+    if not device.manages_packages:
+        return 20, "cmd: Can't find service: package\n"
+    if (action, name) == ("path", "android"):
+        return 0, "package:/system/framework/framework-res.apk\n"
     if action == "path":
         return (0, f"package:/data/app/{name}/base.apk\n") if name in installed else (1, "")
     if action == "list":

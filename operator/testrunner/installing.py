@@ -206,7 +206,7 @@ class Installing:
         self._log.line(f"driver {kind.name}{where}")
         with self._stage("PrepareFailed"):
             self.driver = driver = self._in_time(lambda: kind(context, self._stop))
-            self._in_time(driver.prepare)
+            self._prepare(driver)
         late = f"no test could begin within {self.target.timeouts.batch_seconds} s (timeouts.batchSeconds)"
         self._waiting.wait(
             driver,
@@ -226,6 +226,15 @@ class Installing:
         seconds = self._clock.monotonic() - begun
         self._log.line(f"installed app version {context.app_version_id} in {seconds:.1f} s")
         return Installed(driver, context, self._stop, seconds)
+
+    def _prepare(self, driver: Driver) -> None:
+        """An emulator boots beside installSeconds, for minutes: meanwhile the batch may be called off."""
+        emulator = self.target.provider.emulator
+        self._in_time(
+            driver.prepare,
+            more=emulator.boot_seconds if emulator else 0,
+            meanwhile=lambda: self._waiting.look(self._stop, "its emulator boots" if emulator else ""),
+        )
 
     def _context(self) -> BatchContext:
         spec, app = self._record.spec, self.target.app
@@ -280,13 +289,22 @@ class Installing:
         self._reporter.charge(entry, job, result, lambda: self._tally.charged(result.outcome))
 
     def _in_time(
-        self, work: Callable[[], T], *, since: float | None = None, stop: StopToken | None = None
+        self,
+        work: Callable[[], T],
+        *,
+        since: float | None = None,
+        stop: StopToken | None = None,
+        more: float = 0.0,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> T:
-        limit = self.target.timeouts.install_seconds
+        limit = self.target.timeouts.install_seconds + more
         used = 0.0 if since is None else self._clock.monotonic() - since
-        late = f"it took longer than {limit} s (the TestTarget's timeouts.installSeconds)"
+        name = "timeouts.installSeconds" + (" and provider.emulator.bootSeconds" if more else "")
+        late = f"it took longer than {limit:g} s (the TestTarget's {name})"
         left = max(0.0, limit - used)
-        return self._supervisor.call(work, stop=stop or self._stop, seconds=left, late=late)
+        return self._supervisor.call(
+            work, stop=stop or self._stop, seconds=left, late=late, meanwhile=meanwhile
+        )
 
     @contextmanager
     def _stage(self, reason: str) -> Iterator[None]:
@@ -295,6 +313,8 @@ class Installing:
             yield
         except Stopped:
             self._interruption.raise_if_any()
+            if over := self._waiting.why_over():
+                raise over from None
             _fail(reason, self._stop.reason)
         except DriverStuck as error:
             self._interruption.raise_if_any()

@@ -1,4 +1,4 @@
-"""Waiting, in the batch's time, until the driver can begin a test: for a free session in a cloud."""
+"""Waiting, in the batch's time, until the driver can begin a test: for a free session in a cloud, for an emulator."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Waiting:
                 stop=token,
                 seconds=max(0.0, deadline - self._clock.monotonic()),
                 late=late.message,
-                meanwhile=lambda: self._meanwhile(driver, token),
+                meanwhile=lambda: self.look(token, driver.waiting_for),
             )
         except Stopped:
             raise self._why(driver, late) from None
@@ -75,12 +75,13 @@ class Waiting:
             message = f"the driver failed: {type(error).__name__}: {error}"
             raise self._failed(late.rest, "NoCapacity", message) from error
 
-    def _meanwhile(self, driver: Driver, token: StopToken) -> None:
+    def look(self, token: StopToken, waiting_for: str) -> None:
+        """While something is waited for: requests `token` where the batch need not go on; `why_over` tells why."""
         self._reporter.flush()
         if token.requested or self._claims.age <= LOOK_SECONDS:
             return
         try:
-            self._tell(driver.waiting_for)
+            self._tell(waiting_for)
             self._record.read()
             self._claims.look()
         except ClientError:
@@ -95,12 +96,18 @@ class Waiting:
             self._told = True
             self._record.tell(what)
 
-    def _why(self, driver: Driver, late: Ending) -> EndBatch:
-        self._interruption.raise_if_any()
+    def why_over(self) -> EndBatch | None:
+        """The batch's end, where it need not go on: it is to make room, or all that it has left is cancelled."""
         if self._record.spec.yield_:
             return EndBatch(Ending("Yielded", "Yield", "made room for more urgent TestJobs"))
         if not self._anything_left:
             return EndBatch(Ending("Completed", "NothingToRun", "all that it had left is cancelled"))
+        return None
+
+    def _why(self, driver: Driver, late: Ending) -> EndBatch:
+        self._interruption.raise_if_any()
+        if over := self.why_over():
+            return over
         message = f"{late.message}: {driver.waiting_for}" if driver.waiting_for else late.message
         return EndBatch(Ending(late.phase, late.reason, message, late.rest))
 

@@ -37,6 +37,8 @@ DEVICE_NOT_BOOTED: Final = "DeviceNotBooted"
 DEVICE_STORAGE_FULL: Final = "DeviceStorageFull"
 DEVICE_LOST: Final = "DeviceLost"
 DEVICE_REASONS: Final = frozenset({DEVICE_OFFLINE, DEVICE_NOT_BOOTED, DEVICE_STORAGE_FULL, DEVICE_LOST})
+#: A batch's own emulator: nobody leases it, so no device is to blame.
+EMULATOR_NOT_BOOTED: Final = "EmulatorNotBooted"
 
 #: Reasons of a failed TestBatch that are its TestTarget's own: whoever made that can mend it, and nobody else.
 DRIVER_NOT_FOUND: Final = "DriverNotFound"

@@ -61,7 +61,7 @@ class Emulator(ApiModel):
         Field(
             ge=1,
             le=3600,
-            description="Seconds from the runner's start until it must have booted. Not obeyed yet: 150.",
+            description="Seconds that the runner waits for it to boot and to take apps, beside installSeconds.",
         ),
     ] = 300
     resources: Annotated[

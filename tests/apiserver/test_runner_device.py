@@ -89,7 +89,7 @@ def test_a_phone_that_does_not_boot_fails_the_batch_before_the_install(
 
 
 def test_a_phone_that_boots_in_time_is_waited_for(world: World, phone: SimulatedPhone) -> None:
-    phone.fault("slow-boot:2")
+    phone.fault("slow-boot:4")
 
     status, output = unfit(world, phone)
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 COMMAND_SECONDS: Final = 15.0
 #: How long a device may take until it is connected.
 CONNECT_SECONDS: Final = 30.0
+#: Of a command that may be stopped: how soon that is noticed.
+_LOOK_SECONDS: Final = 0.2
 _AGAIN_SECONDS: Final = 1.0
 _FIRST_LOOKS: Final = 10
 _FIRST_LOOK_SECONDS: Final = 0.1
@@ -70,13 +72,31 @@ class Adb:
                 reason=DEVICE_OFFLINE,
             )
 
-    def probe(self, seconds: float = COMMAND_SECONDS) -> str:
-        """Ask the device itself for a sign of life; returns what is wrong, empty where nothing is.
+    def try_to_connect(self, stop: StopToken, seconds: float = COMMAND_SECONDS) -> str:
+        """Connect, if it isn't; returns what is wrong, empty where the device answers. Raises Stopped.
 
-        `adb get-state` would not do: adb's server answers it, also for a device that hangs.
+        adb itself waits some 10 s for a device whose port is open and that says nothing.
         """
         try:
-            boot = self._boot_id(seconds)
+            said = self._run("connect", self.address, seconds=seconds, stop=stop).strip()
+            if said.startswith(("connected", "already connected")):
+                said = self._first_sign(stop, seconds)
+                if not said:
+                    return ""
+        except AdbError as error:
+            said = str(error)
+        # An entry that is stuck (offline) stays so until it is dropped.
+        with suppress(AdbError):
+            self._run("disconnect", self.address, seconds=seconds, stop=stop)
+        return said
+
+    def probe(self, seconds: float = COMMAND_SECONDS, stop: StopToken | None = None) -> str:
+        """Ask the device itself for a sign of life; returns what is wrong, empty where nothing is.
+
+        `adb get-state` would not do: adb's server answers it, also for a device that hangs. Raises Stopped.
+        """
+        try:
+            boot = self._boot_id(seconds, stop)
         except AdbError as error:
             return str(error)
         if self._boot and boot and boot != self._boot:
@@ -91,14 +111,14 @@ class Adb:
         with suppress(AdbError):
             self._boot = self._boot_id(COMMAND_SECONDS)
 
-    def _boot_id(self, seconds: float) -> str:
+    def _boot_id(self, seconds: float, stop: StopToken | None = None) -> str:
         """Which start of the device this is; empty where it does not tell. Raises AdbError."""
-        found = _BOOT_ID.search(self.shell(f"cat {_BOOT} || echo unknown", seconds=seconds))
+        found = _BOOT_ID.search(self.shell(f"cat {_BOOT} || echo unknown", seconds=seconds, stop=stop))
         return found[0] if found else ""
 
-    def shell(self, *words: str, seconds: float = COMMAND_SECONDS) -> str:
-        """Run a command on the device; returns its output. Raises AdbError."""
-        return self._run("-s", self.address, "shell", *words, seconds=seconds)
+    def shell(self, *words: str, seconds: float = COMMAND_SECONDS, stop: StopToken | None = None) -> str:
+        """Run a command on the device; returns its output. Raises AdbError, Stopped."""
+        return self._run("-s", self.address, "shell", *words, seconds=seconds, stop=stop)
 
     def is_installed(self, package: str) -> bool:
         """Whether the device has the package. Raises AdbError where it can't be asked."""
@@ -189,51 +209,54 @@ class Adb:
     def _until_connected(self, stop: StopToken, seconds: float) -> str:
         """Returns what adb said last where the device could not be reached, empty where it was."""
         deadline = time.monotonic() + seconds
-        while True:
-            try:
-                said = self._run("connect", self.address, seconds=COMMAND_SECONDS).strip()
-                if said.startswith(("connected", "already connected")):
-                    said = self._first_sign(stop)
-                    if not said:
-                        return ""
-                # An entry that is stuck (offline) stays so until it is dropped.
-                self._run("disconnect", self.address, seconds=COMMAND_SECONDS)
-            except AdbError as error:
-                said = str(error)
+        while said := self.try_to_connect(stop):
             if time.monotonic() > deadline:
                 return said
             _pause(stop)
+        return ""
 
-    def _first_sign(self, stop: StopToken) -> str:
+    def _first_sign(self, stop: StopToken, seconds: float) -> str:
         """A device that was just connected is offline for some milliseconds."""
         for _ in range(_FIRST_LOOKS):
-            said = self.probe()
+            said = self.probe(seconds, stop)
             if "offline" not in said:
                 return said
             if stop.wait(_FIRST_LOOK_SECONDS):
                 raise Stopped(stop.reason)
         return said
 
-    def _run(self, *words: str, seconds: float) -> str:
+    def _run(self, *words: str, seconds: float, stop: StopToken | None = None) -> str:
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 ["adb", *words],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                timeout=seconds,
                 text=True,
                 errors="replace",
-                check=False,
             )
-        except subprocess.TimeoutExpired as error:
-            raise AdbError(f"no answer within {seconds:g} s") from error
         except FileNotFoundError as error:
             raise AdbError("adb is not installed in the runner's image") from error
-        if done.returncode != 0:
-            raise AdbError(last_line(done.stdout) or f"adb ended with exit code {done.returncode}")
-        return done.stdout
+        with process:
+            try:
+                said = _output(process, seconds, stop)
+            finally:
+                process.kill()
+        if process.returncode != 0:
+            raise AdbError(last_line(said) or f"adb ended with exit code {process.returncode}")
+        return said
+
+
+def _output(process: subprocess.Popen[str], seconds: float, stop: StopToken | None) -> str:
+    """What it prints until it ends. Raises AdbError where that takes too long, Stopped."""
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if stop is not None and stop.requested:
+            raise Stopped(stop.reason)
+        with suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=left if stop is None else min(left, _LOOK_SECONDS))[0]
+    raise AdbError(f"no answer within {seconds:g} s")
 
 
 def install_failure(output: str) -> str:

@@ -14,6 +14,7 @@ from qgjob.api.constants import DEVICE_NOT_BOOTED, DEVICE_STORAGE_FULL
 from ..drivers.base import InfrastructureError, Stopped
 from . import adb as adb_module
 from .adb import AdbError
+from .emulator import await_emulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,16 +34,23 @@ _KILOBYTES: Final = re.compile(r"\s\d+\s+\d+\s+(-?\d+)\s+\d+%")
 
 
 def make_ready(adb: Adb, target: TestTargetSpec, stop: StopToken, log: Callable[[str], None]) -> None:
-    """Connect a device of a pool, and see that it can take a batch.
+    """Connect a device of a pool, or a batch's own emulator, and see that it can take a batch.
 
-    Raises InfrastructureError (device_lost, with a reason of DEVICE_REASONS), Stopped.
+    Raises InfrastructureError (device_lost, with a reason of DEVICE_REASONS or EmulatorNotBooted), Stopped.
     """
+    if (emulator := target.provider.emulator) is not None:
+        await_emulator(adb, emulator, stop, log)
+    else:
+        _await_device(adb, target, stop, log)
+    adb.remember_boot()
+    require_space(adb, target.health.min_free_megabytes, log)
+
+
+def _await_device(adb: Adb, target: TestTargetSpec, stop: StopToken, log: Callable[[str], None]) -> None:
     limit = target.timeouts.install_seconds * _SHARE
     began = time.monotonic()
     adb.connect(stop, min(adb_module.CONNECT_SECONDS, limit))
     wait_until_booted(adb, min(BOOT_SECONDS, limit - (time.monotonic() - began)), stop, log)
-    adb.remember_boot()
-    require_space(adb, target.health.min_free_megabytes, log)
 
 
 def wait_until_booted(adb: Adb, seconds: float, stop: StopToken, log: Callable[[str], None]) -> None:
