@@ -76,6 +76,8 @@ class Plan:
     packed: Packed | None = None
     #: Where each of the manifests stands, if they come from files.
     places: Sequence[str] = ()
+    #: What may keep the packed source from running.
+    doubts: Sequence[str] = ()
 
 
 def job_ids() -> identifiers.JobIds:
@@ -114,15 +116,18 @@ def assemble(wish: Wish, ids: identifiers.JobIds) -> Plan:
             found.append(problem)
         if found:
             raise CliError("\n".join(dict.fromkeys(found)))
-        packed = None
+        packed, doubts = None, list[str]()
         if wish.source_dir is not None and files is not None:
             packed = packing.pack(wish.source_dir, files)
             spec["source"] = {"configMap": {"name": packed.name}}
+            doubts = _doubts(files)
     except ValueError as error:
         raise CliError(str(error)) from error
     names = _names(wish.job_id, tests, ids)
     return Plan(
-        [_manifest(name, {**spec, "test": test}) for name, test in zip(names, tests, strict=True)], packed
+        [_manifest(name, {**spec, "test": test}) for name, test in zip(names, tests, strict=True)],
+        packed,
+        doubts=doubts,
     )
 
 
@@ -197,6 +202,17 @@ def _spec(wish: Wish) -> Object:
         "source": _git(wish),
     }
     return spec | {key: value for key, value in optional.items() if value is not None}
+
+
+def _doubts(files: Sequence[str]) -> list[str]:
+    """What is known of runners' images: the project's one has npm, and neither pnpm nor yarn."""
+    managers = {"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn"}
+    lock = next((name for name in managers if name in files), "")
+    if not lock or {"package-lock.json", "npm-shrinkwrap.json"} & set(files):
+        return []
+    where = f"the packages of {lock} are installed where the runner's image has {managers[lock]} or corepack"
+    ways = "send a package-lock.json, install in driver.command.test, or have node_modules in the image"
+    return [f"{where}, and the target a cache: else {ways} (docs/sources.md)"]
 
 
 def _git(wish: Wish) -> Object | None:

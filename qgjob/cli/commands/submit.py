@@ -160,7 +160,7 @@ def submit(
     if wait and len(namespaces) > 1:
         raise CliError("--wait waits in one namespace, and these are in several: submit them one at a time")
     submitted = _create(session, plan, say=not wait)
-    for doubt in submission.doubts(session.client, plan.manifests):
+    for doubt in (*plan.doubts, *submission.doubts(session.client, plan.manifests)):
         session.note(doubt)
     if wait:
         from qgjob.cli import waiting

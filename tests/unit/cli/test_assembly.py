@@ -125,6 +125,33 @@ def test_a_manifest_without_a_name_gets_one(
     assert "generateName" not in manifest["metadata"]
 
 
+@pytest.mark.parametrize(
+    ("locks", "told"),
+    [
+        (
+            ["pnpm-lock.yaml"],
+            "the packages of pnpm-lock.yaml are installed where the runner's image has pnpm or",
+        ),
+        (
+            ["yarn.lock"],
+            "the packages of yarn.lock are installed where the runner's image has yarn or corepack",
+        ),
+        (["yarn.lock", "package-lock.json"], ""),
+        ([], ""),
+    ],
+)
+def test_a_source_whose_packages_may_not_be_installed_is_told(
+    tmp_path: Path, locks: list[str], told: str
+) -> None:
+    for name in ("a.ts", "package.json", *locks):
+        (tmp_path / name).touch()
+
+    doubts = assembly.assemble(wish(source_dir=tmp_path), ids()).doubts
+
+    assert len(doubts) == bool(told)
+    assert all(told in doubt for doubt in doubts)
+
+
 def test_a_manifest_of_another_namespace_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"
     path.write_text(JOB.replace("{METADATA}", "{name: a, namespace: one}"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testrunner.cache import Cache
-from testrunner.drivers.base import SubmitterError
+from testrunner.drivers.base import InfrastructureError, SubmitterError
 from testrunner.sources.packages import Packages
 from testrunner.stop import StopToken
 
@@ -148,14 +148,127 @@ def test_an_image_without_npm_says_so(tmp_path: Path) -> None:
         tmp_path, stop=StopToken(), log=log.append
     )
 
-    assert log == ["the packages of package-lock.json are not installed: this image has no npm"]
+    assert log == [
+        "the packages of package-lock.json are not installed: this image has no Node (docs/sources.md)"
+    ]
 
 
-def test_another_tools_lock_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "package.json").write_text("{}")
-    (tmp_path / "yarn.lock").touch()
-    log: list[str] = []
+class Tools:
+    """Programs as an image has them: each notes its arguments, and does what it is told in shell."""
 
-    Packages(Cache(tmp_path / "cache", 1), ENVIRONMENT).provide(tmp_path, stop=StopToken(), log=log.append)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._bin = folder / "bin"
+        self._bin.mkdir()
+        self._calls = folder / "calls"
+        for name in ("mkdir", "touch"):
+            (self._bin / name).symlink_to(shutil.which(name) or name)
+        self.add("node", "echo v22.0.0")
 
-    assert log == ["the packages of yarn.lock are not installed: only npm's lock file is known"]
+    def add(self, name: str, does: str) -> None:
+        program = self._bin / name
+        program.write_text(f'#!/bin/sh\necho "{name} $*" >> {self._calls}\n{does}\n')
+        program.chmod(0o755)
+
+    def calls(self) -> list[str]:
+        return [line for line in self._calls.read_text().splitlines() if not line.startswith("node ")]
+
+    def provide(self, project: Path) -> list[str]:
+        log: list[str] = []
+        cache = Cache(self._folder / "cache", 10_000_000)
+        Packages(cache, {"PATH": str(self._bin)}).provide(project, stop=StopToken(), log=log.append)
+        return log
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Tools:
+    return Tools(tmp_path)
+
+
+def project_with(folder: Path, lock: str, text: str = "") -> Path:
+    folder.mkdir()
+    (folder / "package.json").write_text("{}")
+    (folder / lock).write_text(text)
+    return folder
+
+
+INSTALLS = "mkdir -p node_modules/tool && echo 'module.exports = 42' > node_modules/tool/index.js"
+
+
+@pytest.mark.parametrize(("program", "lock"), [("pnpm", "pnpm-lock.yaml"), ("yarn", "yarn.lock")])
+def test_pnpm_and_yarn_install_what_their_lock_files_say_once(
+    tools: Tools, tmp_path: Path, program: str, lock: str
+) -> None:
+    tools.add(program, INSTALLS)
+    first, second = project_with(tmp_path / "first", lock), project_with(tmp_path / "second", lock)
+
+    assert tools.provide(first) == ["installing the project's npm packages, by its lock file"]
+    assert tools.provide(second) == ["the project's npm packages are in the cache"]
+
+    assert tools.calls() == [f"{program} install --frozen-lockfile"]
+    assert (second / "node_modules/tool/index.js").is_file()
+
+
+def test_corepack_stands_in_for_a_manager_that_the_image_lacks(tools: Tools, tmp_path: Path) -> None:
+    tools.add("corepack", INSTALLS)
+
+    tools.provide(project_with(tmp_path / "project", "pnpm-lock.yaml"))
+
+    assert tools.calls() == ["corepack pnpm install --frozen-lockfile"]
+
+
+def test_a_manager_that_the_image_lacks_is_named(tools: Tools, tmp_path: Path) -> None:
+    log = tools.provide(project_with(tmp_path / "project", "yarn.lock"))
+
+    assert log == ["the packages of yarn.lock are not installed: this image has no yarn (docs/sources.md)"]
+
+
+@pytest.mark.parametrize(
+    ("lock", "program", "says"),
+    [
+        ("pnpm-lock.yaml", "pnpm", "ERR_PNPM_OUTDATED_LOCKFILE  Cannot install with frozen-lockfile"),
+        (
+            "yarn.lock",
+            "yarn",
+            "error Your lockfile needs to be updated, but yarn was run with --frozen-lockfile.",
+        ),
+        ("yarn.lock", "yarn", "YN0028: The lockfile would have been modified by this install"),
+    ],
+)
+def test_their_lock_files_that_do_not_fit_are_the_submitters_mistake(
+    tools: Tools, tmp_path: Path, lock: str, program: str, says: str
+) -> None:
+    tools.add(program, f"echo '{says}'; exit 1")
+
+    with pytest.raises(SubmitterError, match=f"{program} install: ") as raised:
+        tools.provide(project_with(tmp_path / "project", lock))
+
+    assert raised.value.reason == "SourceInvalid"
+
+
+def test_a_registry_that_is_away_is_infrastructure(tools: Tools, tmp_path: Path) -> None:
+    tools.add("pnpm", "echo 'ERR_PNPM_META_FETCH_FAIL  GET https://registry.example.com'; exit 1")
+
+    with pytest.raises(InfrastructureError, match="ERR_PNPM_META_FETCH_FAIL"):
+        tools.provide(project_with(tmp_path / "project", "pnpm-lock.yaml"))
+
+
+def test_yarn_without_node_modules_is_told_which_setting_makes_them(tools: Tools, tmp_path: Path) -> None:
+    tools.add("yarn", "touch .pnp.cjs")
+
+    with pytest.raises(SubmitterError, match="set nodeLinker to node-modules"):
+        tools.provide(project_with(tmp_path / "project", "yarn.lock"))
+
+
+@pytest.mark.parametrize("text", ["dependencies:\n  lib:\n    version: link:../lib\n", ""])
+def test_workspaces_are_installed_each_time(tools: Tools, tmp_path: Path, text: str) -> None:
+    tools.add("pnpm", INSTALLS)
+    projects = [project_with(tmp_path / name, "pnpm-lock.yaml", text) for name in ("one", "two")]
+    if not text:
+        for project in projects:
+            (project / "package.json").write_text('{"workspaces": ["lib"]}')
+
+    for project in projects:
+        tools.provide(project)
+
+    assert len(tools.calls()) == 2
