@@ -10,6 +10,7 @@ Test = Callable[[ET.Element], bool]
 
 _CALL = re.compile(r"\.?\s*(\w+)\(\s*(?:\"((?:[^\"\\]|\\.)*)\"|(\w+))\s*\)")
 _XPATH = re.compile(r"(?:/hierarchy)?//?(?P<tag>[\w.*]+)(?P<predicates>(?:\[[^\]]*\])*)")
+_XPATH_NTH = re.compile(r"\((?P<path>.+)\)\[(?P<number>[1-9]\d*)\]")
 _COMPARISON = re.compile(r"@([\w-]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _FUNCTION = re.compile(r"(contains|starts-with)\(\s*@([\w-]+)\s*,\s*(?:\"([^\"]*)\"|'([^']*)')\s*\)")
 
@@ -91,6 +92,9 @@ def _attribute(key: str, holds: Callable[[str], bool]) -> Test:
 
 
 def _xpath(elements: list[ET.Element], path: str) -> list[int]:
+    if m := _XPATH_NTH.fullmatch(path.strip()):
+        number = int(m["number"])
+        return _xpath(elements, m["path"])[number - 1 : number]
     m = _XPATH.fullmatch(path.strip())
     if not m:
         raise SelectorError(f"the simulated phone understands XPath like //tag[@text='x'], not {path}")

@@ -44,6 +44,10 @@ QUIET = {
     "wait",
 }
 
+KERNEL_NAME = 15
+#: No app has a web view, whose debugger would listen there.
+UNIX_SOCKETS = b"Num       RefCount Protocol Flags    Type St Inode Path\n"
+
 
 def run(device: Device, line: str, *, client: str) -> Answer:
     """Runs one line; returns its exit status and output."""
@@ -223,7 +227,12 @@ def _pidof(call: Call) -> Answer:
 
 def _pgrep(call: Call) -> Answer:
     pattern = call.args[-1].replace(r"\b", "") if call.args else "$^"
-    found = [str(pid) for name, pid in call.device.processes.items() if re.search(pattern, name)]
+    found = [
+        str(pid)
+        for name, pid in call.device.processes.items()
+        # Without -f, a phone compares the last characters of the name, which are what its kernel knows.
+        if re.search(pattern, name) or re.search(pattern, name[-KERNEL_NAME:])
+    ]
     return (0, "\n".join(found) + "\n") if found else (1, "")
 
 
@@ -234,7 +243,7 @@ def _ps(call: Call) -> Answer:
 
 def _cat(call: Call) -> Answer:
     path = call.args[-1] if call.args else ""
-    content = call.device.files.get(path)
+    content = UNIX_SOCKETS if path == "/proc/net/unix" else call.device.files.get(path)
     if content is None:
         return 1, f"cat: {path}: No such file or directory\n"
     return 0, content.decode(errors="replace")

@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import selectors
+from . import gestures, selectors
 from .selectors import SelectorError
 from .wire import Stream, StreamClosed
 
@@ -121,8 +121,8 @@ def _command(device: Device, method: str, session_id: str, rest: str, body: dict
     call = _Call(device, session, app, method, body)
     if rest in ("/element", "/elements"):
         return _find(app, body, all_of_them=rest == "/elements")
-    if m := re.fullmatch(r"/element/([\w-]+)\.(\d+)/([\w/-]+)", rest):
-        return _element(call, _node(app, m[1], int(m[2])), m[3])
+    if m := re.fullmatch(r"/element/([\w-]+\.\d+)/([\w/-]+)", rest):
+        return _element(call, _node(app, m[1]), m[2])
     return _screen(call, rest)
 
 
@@ -147,8 +147,9 @@ def _find(app: App, body: dict[str, Any], *, all_of_them: bool) -> Any:
     return elements[0]
 
 
-def _node(app: App, screen: str, index: int) -> Node:
+def _node(app: App, element: str) -> Node:
     nodes = app.nodes()
+    screen, index = element.rsplit(".", 1)[0], int(element.rsplit(".", 1)[1])
     if screen != app.screen or index >= len(nodes):
         raise WebDriverError(404, "stale element reference", "The element does not exist in DOM anymore")
     return nodes[index]
@@ -176,13 +177,26 @@ def _element(call: _Call, node: Node, what: str) -> Any:
         return what != "selected"
     if what == "name":
         return seen.get("content-desc")
+    if what == "screenshot":
+        return base64.b64encode(_PNG).decode()
     if what == "rect":
-        left, top, right, bottom = map(int, re.findall(r"\d+", seen.get("bounds", "")))
+        left, top, right, bottom = _bounds(seen)
         return {"x": left, "y": top, "width": right - left, "height": bottom - top}
     if m := re.fullmatch(r"attribute/([\w-]+)", what):
         names = {"contentDescription": "content-desc", "resourceId": "resource-id", "className": "class"}
         return seen.get(names.get(m[1], m[1]))
     raise WebDriverError(404, "unknown command", f"element/{what} is not simulated")
+
+
+def _bounds(seen: ET.Element) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom."""
+    left, top, right, bottom = map(int, re.findall(r"\d+", seen.get("bounds", "")))
+    return left, top, right, bottom
+
+
+def _centre(app: App, element: str) -> tuple[float, float]:
+    left, top, right, bottom = _bounds(app.hierarchy()[app.nodes().index(_node(app, element))])
+    return (left + right) / 2, (top + bottom) / 2
 
 
 def _tap(device: Device, app: App, node: Node | None) -> None:
@@ -210,6 +224,9 @@ def _screen(call: _Call, rest: str) -> Any:
             a for source in body.get("actions", []) if source.get("type") == "key" for a in source["actions"]
         ]
         app.type_focused("".join(a["value"] for a in keys if a["type"] == "keyDown"))
+        for x, y in gestures.taps(body.get("actions", []), lambda element: _centre(app, element)):
+            device.journal.note("tap", **call.about(at={"x": x, "y": y}))
+            _tap(device, app, app.node_at(y))
         return None
     if rest == "/appium/gestures/click":
         offset = body.get("offset") or {}
@@ -218,6 +235,8 @@ def _screen(call: _Call, rest: str) -> Any:
         return None
     if rest.startswith("/window"):
         return _SIZE
+    if rest == "/orientation":
+        return "PORTRAIT"
     if rest == "/appium/device/pixel_ratio":
         return 2.625
     if rest == "/appium/device/system_bars":

@@ -68,6 +68,13 @@ class CommandSettings(ApiModel):
             description="Android package of the app; aapt finds it in the APK where not given.",
         ),
     ] = None
+    appium: Annotated[
+        bool,
+        Field(
+            description="Whether the runner starts an Appium for the batch, from an image that is based on "
+            "runner-appwright: APPIUM_URL says where. Its sessions have the batch's device unless they name another."
+        ),
+    ] = False
     junit: Annotated[
         str, Field(max_length=512, description="Glob of the JUnit XML files, below QGJOB_REPORT_DIR.")
     ] = "*.xml"

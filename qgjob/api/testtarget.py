@@ -147,6 +147,12 @@ class TestTargetSpec(ApiModel):
             "driver appwright needs app, and provider devices, emulator or browserstack",
         ),
         Rule(
+            "!has(self.driver.command) || !self.driver.command.appium || has(self.provider.devices) || "
+            "has(self.provider.emulator)",
+            "driver.command.appium needs a device that adb reaches: provider devices or emulator",
+            ".driver.command.appium",
+        ),
+        Rule(
             "!has(self.app) || !has(self.app.customId) || has(self.provider.browserstack)",
             "only provider browserstack can use app.customId: name the package's url",
             ".app",

@@ -16,6 +16,7 @@ APPWRIGHT_NEEDS = "driver appwright needs app, and provider devices, emulator or
 PROVIDERS = "provider needs exactly one of devices, emulator, browserstack, none"
 BROWSERSTACK = {"device": "Google Pixel 8", "osVersion": "14.0", "credentialsSecret": "browserstack"}
 COMMAND = {"driver": {"name": "command", "command": {"test": ["npx", "playwright", "test"]}}}
+APPIUM: Object = {"name": "command", "command": {"test": ["pytest"], "appium": True}}
 
 
 @pytest.fixture
@@ -58,6 +59,8 @@ def test_appwright_is_the_driver_where_none_is_named(targets: Resource) -> None:
         PHONES,
         COMMAND,
         {**COMMAND, "app": {"url": "file:///builds/{appVersionId}.apk"}},
+        changed(PHONES, {"driver": APPIUM}),
+        {"driver": {**APPIUM, "command": {**APPIUM["command"], "appium": False}}},
         {"driver": {"name": "our-own", "settings": {"anything": {"goes": [1, "two"]}}}},
         {"driver": {"name": "simulate", "simulate": {"installSeconds": 0.5, "testSeconds": 0.1}}},
         {"parallelism": 0},
@@ -97,6 +100,10 @@ def test_a_pod_template_is_kept_as_it_is(targets: Resource) -> None:
         (
             {"driver": {"name": "command"}},
             "driver command needs driver.command.test: the command that runs one test file",
+        ),
+        (
+            {"driver": APPIUM},
+            "driver.command.appium needs a device that adb reaches: provider devices or emulator",
         ),
         ({"driver": {"name": "command", "command": {}}}, "spec.driver.command.test: Required value"),
         ({"driver": "simulate"}, 'spec.driver in body must be of type object: "string"'),

@@ -200,3 +200,14 @@ def test_an_app_that_is_not_cleared_for_want_of_aapt_is_told_in_the_log(
 
     assert output.count("the app is not cleared between tests") == 1
     assert pool.phases(2) == ["Succeeded"] * 2
+
+
+def test_an_image_without_appium_says_so_before_the_install(pool: Pool) -> None:
+    pool.target(appium=True)
+
+    pool.run("clear", env={"QGJOB_APPWRIGHT_KIT": "/nowhere"})
+
+    status = pool.world.status("t0")
+    assert (status["phase"], status["infrastructureFailures"]) == ("Retrying", 1)
+    assert "Appium are not in /nowhere" in status["message"]
+    assert pool.happened() == []

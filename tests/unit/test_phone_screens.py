@@ -68,6 +68,7 @@ def test_elements_come_and_go_with_the_data() -> None:
         ("-android uiautomator", 'resourceId("org.example.shop:id/login");'),
         ("xpath", '//android.widget.Button[@text="Login"]'),
         ("xpath", "//*[contains(@text,'Log') and @clickable='true']"),
+        ("xpath", "(//android.widget.Button)[1]"),
         ("id", "login"),
         ("id", "org.example.shop:id/login"),
     ],

@@ -43,11 +43,21 @@ _STACK: Final = re.compile(r"\s+at ")
 class Appium:
     """Starts without waiting, so that the install goes on beside it; `wait_ready` waits."""
 
-    def __init__(self, kit: Kit, workdir: Path, *, port: int = PORT, plugin: bool = True) -> None:
+    def __init__(
+        self,
+        kit: Kit,
+        workdir: Path,
+        *,
+        port: int = PORT,
+        plugin: bool = True,
+        capabilities: Mapping[str, object] | None = None,
+    ) -> None:
         self._kit = kit
         self._port = port
         #: Whether sessions are rewritten to the app that the runner has installed (kit/install-once).
         self._plugin = plugin
+        #: What sessions have that do not ask for anything else.
+        self._capabilities = json.dumps(dict(capabilities or {}))
         self._home = workdir / "appium-home"
         self._log_file = workdir / "appium.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,6 +81,7 @@ class Appium:
             "node", str(self._kit.appium), "server",
             "--address", "127.0.0.1", "--port", str(self._port), "--session-override",
             "--use-drivers", "uiautomator2", *(["--use-plugins", "install-once"] if self._plugin else []),
+            "--default-capabilities", self._capabilities,
             "--log-no-colors", "--log-timestamp",
         ]  # fmt: skip
         with self._log_file.open("ab") as log:
@@ -85,15 +96,15 @@ class Appium:
             )
         self._ready = False
 
-    def wait_ready(self, stop: StopToken) -> None:
-        """Wait until it takes sessions. One that has died or hung since is started again.
+    def wait_ready(self, stop: StopToken, device: Adb | None = None) -> None:
+        """Wait until it takes sessions. One that has died or hung since is started again (see `restart`).
 
         Raises InfrastructureError, Stopped.
         """
         if self._process is None:
             self.start(self._environment)
         elif self._ready and not self.answers():
-            self.restart()
+            self.restart(device)
         deadline = time.monotonic() + START_SECONDS
         while not self._ready:
             if self._process is None or self._process.poll() is not None:
@@ -128,6 +139,7 @@ class Appium:
             # Whether the device is lost, the next look at it tells.
             with suppress(AdbError):
                 device.shell(*_END_ON_DEVICE, seconds=ANSWER_SECONDS)
+                device.remove_forwards()
         with suppress(InfrastructureError):
             self.start(self._environment)
 

@@ -33,8 +33,8 @@ class Kit:
         home = Path(environment.get(VARIABLE) or HOME)
         if not (home / PLAYWRIGHT_CLI).is_file():
             raise InfrastructureError(
-                f"driver appwright needs its kit in {home} (or where {VARIABLE} says): "
-                "use the image runner-appwright, or set one up with `python -m testrunner.appwright.kit FOLDER`"
+                f"AppWright and Appium are not in {home} (or where {VARIABLE} says): use the image runner-appwright, "
+                "one that is based on it, or a folder made by `python -m testrunner.appwright.kit FOLDER`"
             )
         return cls(home)
 

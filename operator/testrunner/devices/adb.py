@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from qgjob.api.constants import DEVICE_OFFLINE
 
 from ..drivers.base import InfrastructureError, Stopped, SubmitterError
+from ..ports import free_port
 from ..process import run_process
 from .logcat import NAME, DeviceLog
 from .refusals import culprit
@@ -54,7 +54,7 @@ class Adb:
     ) -> None:
         self.address = address
         self.name = name
-        self.server_port = _free_port()
+        self.server_port = free_port()
         self._log = log
         self._environment = {**environment, "ANDROID_ADB_SERVER_PORT": str(self.server_port)}
         self._environment.pop("ANDROID_SERIAL", None)
@@ -175,6 +175,10 @@ class Adb:
         if "Success" not in said:
             raise self._failed(f"the data of {package} could not be cleared: {said.strip()}")
 
+    def remove_forwards(self) -> None:
+        """Give up every port of this machine that leads to the device. Raises AdbError."""
+        self._run("-s", self.address, "forward", "--remove-all", seconds=COMMAND_SECONDS)
+
     def log_into(self, folder: Path) -> DeviceLog:
         """The device's log from the `with` that this is used in until its end, as a file in the folder."""
         # `-T 1`: from the newest line on, not from the beginning of what the device still has.
@@ -277,16 +281,9 @@ def find_sdk_tool(name: str) -> Path:
         path = Path(folder) / name
         if path.is_file() and os.access(path, os.X_OK):
             return path
-    raise InfrastructureError(f"{name} is not installed in the runner's image (driver appwright needs it)")
+    raise InfrastructureError(f"{name} is not installed in the runner's image")
 
 
 def _pause(stop: StopToken) -> None:
     if stop.wait(_AGAIN_SECONDS):
         raise Stopped(stop.reason)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -23,6 +23,7 @@ from ..appwright.screenshots import collect_screenshots
 from ..appwright.sdk import link_sdk
 from ..browserstack.appwright import CloudAppWrightDriver
 from ..devices.adb import Adb, find_sdk_tool
+from ..devices.apk import named_like_one
 from ..devices.monitor import DeviceMonitor
 from ..devices.preflight import make_ready
 from ..environment import base_environment
@@ -116,7 +117,7 @@ class AppWrightDriver(Driver):
             kit=self._kit,
             workdir=self.context.workdir,
         )
-        self._appium.wait_ready(test.stop)
+        self._appium.wait_ready(test.stop, self._adb)
         self.context.paths.add(project.folder)
         log, output = playwright.events_file(test), playwright.Output(self.context.log)
         with DeviceMonitor(self._adb.probe) as monitor, self._device_log(test.report_dir):
@@ -192,10 +193,4 @@ class AppWrightDriver(Driver):
     def _app_path(self) -> Path:
         if self.context.app_path is None:
             raise InfrastructureError("driver appwright needs an app: set app.url in the TestTarget")
-        if self.context.app_path.suffix == ".apk":
-            return self.context.app_path
-        # AppWright takes a file for an app only if it is named like one.
-        link = self.context.app_path.with_name(self.context.app_path.name + ".apk")
-        if not link.is_symlink():
-            link.symlink_to(self.context.app_path)
-        return link
+        return named_like_one(self.context.app_path)

@@ -26,6 +26,7 @@ from .base import (
     TestResult,
     TestRun,
 )
+from .command_appium import PATTERNS, CommandAppium
 from .judging import compile_patterns, describe, judge, marked_failure
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class CommandDriver(Driver):
     def __init__(self, context: BatchContext, stop: StopToken) -> None:
         super().__init__(context, stop)
         self._adb: Adb | None = None
+        self._appium: CommandAppium | None = None
         #: The app's Android package; empty where there is none, or it is not known.
         self._package = ""
 
@@ -77,12 +79,16 @@ class CommandDriver(Driver):
         device = self.context.device
         if device is None or not device.address:
             return
-        if shutil.which("adb") is None:
+        if shutil.which("adb") is None and not self._settings.appium:
             self.context.log(f"no adb in this image: {device.name} is left to the target's commands")
             return
         environment = base_environment(os.environ)
         self._adb = Adb(device.address, device.name, environment=environment, log=self.context.log)
+        if self._settings.appium:
+            self._appium = CommandAppium(self.context, self._adb)
         make_ready(self._adb, self.context.target, self.stop, self.context.log)
+        if self._appium is not None:
+            self._appium.start()
 
     def install(self) -> None:
         """Run driver.command.install; where the target has none, install an APK by adb."""
@@ -95,6 +101,8 @@ class CommandDriver(Driver):
         elif self._adb is not None and apk is not None:
             seconds = float(self.context.target.timeouts.install_seconds)
             self._adb.install(named_like_one(apk), self._package, seconds=seconds, stop=self.stop)
+        if self._appium is not None:
+            self._appium.wait_ready(self.stop)
 
     def clear(self) -> None:
         """Run driver.command.clear; where the target has none, clear the app's data by adb."""
@@ -146,6 +154,8 @@ class CommandDriver(Driver):
         """Run driver.command.test in the source's folder, and read its reports."""
         settings = self._settings
         require_test(test.source, test.test)
+        if self._appium is not None:
+            self._appium.wait_ready(test.stop)
         patterns = [*compile_patterns(settings.infrastructure_patterns), *self.own_patterns]
         marked: list[str] = []
 
@@ -153,6 +163,9 @@ class CommandDriver(Driver):
             self.context.log(line)
             if not marked and any(pattern.search(line) for pattern in patterns):
                 marked.append(line.strip())
+
+        # A test may print what it has met and coped with: these count where they are a failure's reason.
+        appiums = PATTERNS if self._appium is not None else ()
 
         with self._watching() as lost, self._device_log(test.report_dir):
             end = _run(
@@ -167,6 +180,9 @@ class CommandDriver(Driver):
                 masks=self.context.masks,
                 watch=lost,
             )
+        # With the whole batch stopped, no other test comes.
+        if self._appium is not None and not self.stop.requested:
+            self._appium.after(end)
         if end.stopped:
             raise Stopped(test.stop.reason)
         if self._adb is not None and end.watch_message:
@@ -183,14 +199,16 @@ class CommandDriver(Driver):
             report_problem=problem,
             expected_reports=settings.junit,
             infrastructure_exit_codes=settings.infrastructure_exit_codes,
-            infrastructure_line=next(iter(marked), "") or marked_failure(summary, patterns),
+            infrastructure_line=next(iter(marked), "") or marked_failure(summary, [*patterns, *appiums]),
         )
         if result.outcome != "passed" and self._adb is not None and (said := self._adb.probe()):
             raise self._adb.lost(said)
-        return result
+        return self._appium.judged(result, end) if self._appium is not None else result
 
     def close(self) -> None:
-        """End the adb server."""
+        """End Appium and the adb server."""
+        if self._appium is not None:
+            self._appium.close()
         if self._adb is not None:
             self._adb.close()
 
@@ -214,6 +232,8 @@ class CommandDriver(Driver):
         own = {"QGJOB_APP_PACKAGE": self._package}
         if self._adb is not None:
             own["ANDROID_ADB_SERVER_PORT"] = str(self._adb.server_port)
+        if self._appium is not None:
+            own |= self._appium.variables
         return {**environment, **own}
 
     def _auxiliary(self, what: str, argv: Sequence[str]) -> None:

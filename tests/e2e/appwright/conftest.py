@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -51,11 +51,10 @@ def batch(
     monkeypatch.setenv("QGJOB_APPWRIGHT_KIT", str(kit_home))
     made: list[Batch] = []
 
-    def make(version: str, *, install_seconds: int = 60, keeps_artifacts: bool = False) -> Batch:
+    def make(version: str, *, install_seconds: int = 60, **options: Any) -> Batch:
         folder = tmp_path / f"batch-{len(made)}"
-        made.append(
-            Batch(phone, version, folder, install_seconds=install_seconds, keeps_artifacts=keeps_artifacts)
-        )
+        on = options.pop("phone", phone)
+        made.append(Batch(on, version, folder, install_seconds=install_seconds, **options))
         return made[-1]
 
     yield make

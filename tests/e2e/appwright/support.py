@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hack.phone import apps
 from qgjob.api.testbatch import BatchDevice
 from qgjob.api.testtarget import TestTargetSpec
-from testrunner.drivers.appwright import AppWrightDriver
+from testrunner.drivers import driver_class
 from testrunner.drivers.base import BatchContext, TestResult, TestRun
 from testrunner.environment import run_environment
 from testrunner.isolation import Isolation
@@ -17,6 +17,7 @@ from testrunner.stop import StopToken
 from tests.e2e.appwright.simulator import REPOSITORY, Simulator
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SHOP = REPOSITORY / "manifests" / "samples" / "shop"
@@ -51,10 +52,12 @@ class Batch:
         *,
         install_seconds: int,
         keeps_artifacts: bool = False,
+        driver: Mapping[str, Any] | None = None,
+        source: Path = SHOP,
     ) -> None:
         self.workdir = workdir
         self.source = workdir / "source"
-        shutil.copytree(SHOP, self.source)
+        shutil.copytree(source, self.source)
         app = workdir / "app" / f"{version}.apk"
         app.parent.mkdir()
         package = apps.package(version)
@@ -65,6 +68,7 @@ class Batch:
         target = TestTargetSpec.model_validate(
             {
                 "provider": {"devices": [{"name": "phone-1", "address": phone.address}]},
+                "driver": driver or {"name": "appwright"},
                 "app": {"url": "file:///apps/{appVersionId}.apk"},
                 "timeouts": {"installSeconds": install_seconds},
                 **({"artifacts": {"s3": {"bucket": "not-asked"}}} if keeps_artifacts else {}),
@@ -81,7 +85,7 @@ class Batch:
             sources=[self.source],
             log=self.lines.append,
         )
-        self.driver = AppWrightDriver(self.context, self.stop)
+        self.driver = driver_class(target.driver.name)(self.context, self.stop)
         self._isolation = Isolation(workdir, self.lines.append)
         self._runs = 0
 
