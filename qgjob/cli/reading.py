@@ -27,6 +27,7 @@ Object = dict[str, Any]
 
 CONTAINER: Final = "runner"
 _PAUSE_SECONDS: Final = 1.0
+_KEEPING: Final = "Logs outlive their pods where the TestTarget keeps artifacts (spec.artifacts)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +175,11 @@ def _copy_stored(session: Session, job: Object, run: Run, lines: _Printed, why: 
     if not any(
         each["number"] == run.attempt and each.get("artifacts") for each in views.field(job, "attempts")
     ):
-        raise CliError(f"{why}. {_known(job)}")
+        raise CliError(f"{why}. {_known(session, job)}\n{_KEEPING}")
     with Stores(session) as stores:
         folder = stores.folder(job, run.attempt)
         if LOG not in {file.name for file in folder.files()}:
-            raise CliError(f"{why}, and nothing of it is stored at {folder.link}. {_known(job)}")
+            raise CliError(f"{why}, and nothing of it is stored at {folder.link}. {_known(session, job)}")
         warn(f"{why}: this is what was stored of it, {folder.url(LOG)}")
         lines.again()
         for text in _text_lines(folder.read(LOG)):
@@ -198,14 +199,15 @@ def _text_lines(pieces: Iterator[bytes]) -> Iterator[str]:
 def follow(session: Session, job: Object, attempt: int | None, *, retries: bool = False) -> None:
     """Write the log of one attempt while it runs: that one, else the one that runs now, else the next.
 
-    With `retries` the newest attempt and all that follow it, until the job is over.
+    With `retries` the newest attempt and all that follow it, until the job is over. Raises CliError where the job is
+    over already and there is no log to show.
     """
     from qgjob.client import Changed, Listed
     from qgjob.client import follow as follow_objects
 
     name = views.name(job)
     read = set() if retries or attempt is not None else _left_aside(job)
-    retries = retries and attempt is None
+    was_over = views.is_over(job)
     followed: int | None = None
     said = ""
     for event in follow_objects(session.client, TEST_JOBS, field_selector=f"metadata.name={name}"):
@@ -224,11 +226,15 @@ def follow(session: Session, job: Object, attempt: int | None, *, retries: bool 
             try:
                 copy(session, now, run, follow=True)
             except CliError as error:
+                if was_over:
+                    raise
                 warn(str(error))
             if run.running:
                 continue  # what came of it is in the next event
         if views.is_over(now) or (followed and not retries and not _still_runs(now, followed)):
-            session.note(f"{views.status_word(now)}: {views.one_line(views.details(now, session.now()))}")
+            if was_over and followed is None:
+                raise no_log(session, now)
+            session.note(how_it_stands(session, now))
             if followed and not views.is_over(now):
                 session.note(f"`qgjob logs -f --retries {name}` follows its retries, too")
             return
@@ -261,6 +267,24 @@ def _goes_on(session: Session, job: Object, run: Run) -> bool:
     return views.phase(now) == lifecycle.RUNNING and views.field(now, "attempt") == run.attempt
 
 
-def _known(job: Object) -> str:
-    message = views.field(job, "message")
-    return f"What its status says: {views.status_word(job)}{f', {message}' if message else ''}"
+def _known(session: Session, job: Object) -> str:
+    return f"Its status says: {how_it_stands(session, job)}"
+
+
+def how_it_stands(session: Session, job: Object) -> str:
+    """Its status and one sentence on it, without saying the same twice."""
+    word, details = views.status_word(job), views.one_line(views.details(job, session.now()))
+    return details if details.lower().startswith(word) else f"{word}: {details}"
+
+
+def no_log(session: Session, job: Object) -> CliError:
+    """The error for a job of which no attempt has run."""
+    name = views.name(job)
+    if views.is_over(job):
+        return CliError(
+            f"there is no log of job {name}: it ended before it ran ({how_it_stands(session, job)})"
+        )
+    return CliError(
+        f"job {name} has not run yet: {views.details(job, session.now())}\n"
+        f"`qgjob logs -f {name}` follows it from its start"
+    )

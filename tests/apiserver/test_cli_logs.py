@@ -90,8 +90,52 @@ def test_a_pod_that_is_gone_is_told_with_what_is_known(cli: Cli, operator: Opera
     assert answer.code == 2
     assert answer.stderr == (
         "qgjob: the pod tb-1-pod of attempt 1 is gone, and its log with it. "
-        "What its status says: failed, no button\n"
+        "Its status says: Failed once: no button\n"
+        "Logs outlive their pods where the TestTarget keeps artifacts (spec.artifacts)\n"
     )
+
+
+@pytest.mark.parametrize("options", [("-f",), ("--retries",)])
+def test_to_follow_a_job_that_is_over_and_has_no_log_ends_as_without_following(
+    cli: Cli, operator: Operator, options: tuple[str, ...]
+) -> None:
+    operator.create("a", maxRetries=0)
+    operator.run_to("a", "failed", "no button")
+
+    answer = cli.run("logs", *options, "a")
+
+    assert answer.code == 2
+    assert "is gone, and its log with it. Its status says: Failed once: no button" in answer.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("-f",), ("--retries",)])
+def test_a_job_that_was_cancelled_before_it_ran_has_no_log(
+    cli: Cli, operator: Operator, options: tuple[str, ...]
+) -> None:
+    operator.create("a")
+    operator.cancel("a")
+
+    answer = cli.run("logs", *options, "a")
+
+    assert answer.code == 2
+    assert answer.stderr == "qgjob: there is no log of job a: it ended before it ran (Cancelled)\n"
+
+
+def test_one_that_is_cancelled_while_it_is_waited_for_ends_the_wait(cli: Cli, operator: Operator) -> None:
+    operator.create("a")
+    following = cli.start("logs", "-f", "a")
+    following.until("Waiting in queue")
+    operator.cancel("a")
+
+    answer = following.end()
+
+    assert (answer.code, answer.last_line) == (0, "qgjob: Cancelled")
+
+
+def test_all_attempts_or_one_are_followed(cli: Cli) -> None:
+    answer = cli.run("logs", "--retries", "--attempt", "1", "a")
+
+    assert (answer.code, "give either" in answer.stderr) == (2, True)
 
 
 def test_a_log_that_was_cut_is_told(cli: Cli, operator: Operator, kubelet: Kubelet) -> None:

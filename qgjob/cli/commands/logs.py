@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qgjob.cli import reading, views, waiting
+from qgjob.cli import reading, waiting
 from qgjob.cli.exits import CliError, Exit
 from qgjob.cli.session import Session, new_app, warn, with_session
 
@@ -31,8 +31,11 @@ def logs(
 ) -> None:
     """Print a test's part of its pod's log.
 
-    When the pod is gone, the log that was stored with the test's artifacts is printed.
+    When the pod is gone, the log that was stored with the test's artifacts is printed. The exit code says whether
+    there was a log, not how the test went: that is for `qgjob wait`.
     """
+    if retries and attempt is not None:
+        raise CliError("--retries follows all attempts, and --attempt names one: give either")
     (job,) = waiting.find(session.client, [job_id], None)
     try:
         if follow or retries:
@@ -40,11 +43,7 @@ def logs(
             return
         run = reading.choose(job, attempt)
         if run is None:
-            now = session.now()
-            raise CliError(
-                f"job {job_id} has not run yet: {views.details(job, now)}\n"
-                f"`qgjob logs -f {job_id}` follows it from its start"
-            )
+            raise reading.no_log(session, job)
         reading.copy(session, job, run)
     except KeyboardInterrupt:
         warn("no longer following; the job goes on in the cluster")
