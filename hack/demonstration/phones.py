@@ -42,6 +42,14 @@ class Phones:
         phones.wait_until_ready()
         return phones
 
+    @property
+    def app_url(self) -> str:
+        """Where the app server has the shop, as a target names it."""
+        target = self.access.run(
+            "get", "testtarget", "phones", "--namespace", self.namespace, "--output=json"
+        )
+        return str(json.loads(target)["spec"]["app"]["url"])
+
     def wait_until_ready(self) -> None:
         """Wait for the phones and the app server."""
         for name in (*PHONES, APP_SERVER):

@@ -1,4 +1,4 @@
-"""One S3 server on a loopback port, its objects in a folder. It can be stopped and started again, as after a crash."""
+"""One S3 server on a free port, its objects in a folder. It can be stopped and started again, as after a crash."""
 
 from __future__ import annotations
 
@@ -34,10 +34,12 @@ class S3Server:
     SECRET_ACCESS_KEY: Final = "test-secret"
     REGION: Final = "us-east-1"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = HOST) -> None:
+        """`host` is the address of this machine that it listens on."""
         self._folder = folder
+        self._host = host
         with socket.socket() as free:
-            free.bind((HOST, 0))
+            free.bind((host, 0))
             self._port: int = free.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -56,7 +58,7 @@ class S3Server:
     @property
     def url(self) -> str:
         """The endpoint; the same after a new start."""
-        return f"http://{HOST}:{self._port}"
+        return f"http://{self._host}:{self._port}"
 
     def client(self) -> S3Client:
         """A client with every right, for arranging tests."""
@@ -69,6 +71,10 @@ class S3Server:
             aws_access_key_id=self.ACCESS_KEY_ID,
             aws_secret_access_key=self.SECRET_ACCESS_KEY,
         )
+
+    def requests(self, method: str, path: str) -> int:
+        """How many requests it has answered, by its own log: of `GET`, say, for `/bucket/key`."""
+        return (self._folder / "log").read_text().count(f"| {method} | {path} |")
 
     def write_secret(self, folder: Path) -> None:
         """Write the keys as a pod has them that mounts a `credentialsSecret`."""
@@ -84,7 +90,7 @@ class S3Server:
                 [
                     *_ENDS_WITH_THE_TEST_RUN,
                     str(VERSITYGW.path("versitygw")),
-                    *("--port", f"{HOST}:{self._port}", "--region", self.REGION),
+                    *("--port", f"{self._host}:{self._port}", "--region", self.REGION),
                     # Beside the objects, because not every file system has extended attributes.
                     *("posix", "--sidecar", str(self._folder / "metadata"), str(self._folder / "data")),
                 ],
@@ -113,7 +119,7 @@ class S3Server:
 
     def _answers(self) -> bool:
         try:
-            socket.create_connection((HOST, self._port), timeout=1).close()
+            socket.create_connection((self._host, self._port), timeout=1).close()
         except OSError:
             return False
         return True

@@ -67,6 +67,26 @@ class Queue:
         self.kubectl("apply", "--filename", SAMPLES / sample)
         return name or sample.removesuffix("-target.yaml")
 
+    def apply_target(self, name: str, spec: Object) -> None:
+        """Create a TestTarget."""
+        body = {
+            "apiVersion": "qgjob.dev/v1alpha1",
+            "kind": "TestTarget",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+        self.kubectl("apply", "--filename", "-", stdin=json.dumps(body))
+
+    def secret(self, name: str, **values: str) -> None:
+        """Create a Secret."""
+        words = [f"--from-literal={key}={value}" for key, value in values.items()]
+        self.kubectl("create", "secret", "generic", name, *words)
+
+    def pod_of(self, job: Object) -> Object:
+        """Return the pod that a TestJob ran in last."""
+        found: Object = json.loads(self.kubectl("get", "pod", job["status"]["pod"], "--output=json"))
+        return found
+
     def set_parallelism(self, target: str, slots: int) -> None:
         """Set it, and wait until the operator says so (where it was something else before)."""
         patch = json.dumps({"spec": {"parallelism": slots}})

@@ -6,18 +6,17 @@ import json
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.support import SHOP, eventually
+from tests.e2e.support import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hack.demonstration.phones import Phones
-    from tests.e2e.conftest import Cluster
-    from tests.e2e.support import Object, Queue
+    from tests.e2e.support import Queue
 
 KEY = "s3cret-of-the-builds"
 #: What a test finds of the Secret, with all that a test may do.
@@ -67,45 +66,16 @@ def reports(queue: Queue) -> Iterator[str]:
     shutil.rmtree(Path("/tmp") / queue.namespace, ignore_errors=True)
 
 
-def apply_target(queue: Queue, name: str, spec: Object) -> None:
-    body = {
-        "apiVersion": "qgjob.dev/v1alpha1",
-        "kind": "TestTarget",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
-    queue.kubectl("apply", "--filename", "-", stdin=json.dumps(body))
-
-
-def secret(queue: Queue, name: str, key: str, value: str) -> None:
-    queue.kubectl("create", "secret", "generic", name, f"--from-literal={key}={value}")
-
-
-def pod_of(queue: Queue, job: Object) -> Object:
-    found: Object = json.loads(queue.kubectl("get", "pod", job["status"]["pod"], "--output=json"))
-    return found
-
-
-def shop_url(queue: Queue, phones: Phones) -> str:
-    assert phones.namespace == queue.namespace
-    address = queue.kubectl("get", "service", "apps", "--output=jsonpath={.spec.clusterIP}")
-    found: dict[str, Any] = json.loads(queue.kubectl("get", "testtarget", "phones", "--output=json"))
-    url = str(found["spec"]["app"]["url"])
-    assert address in url
-    return url
-
-
 def test_a_courier_has_the_secrets_and_a_missing_one_is_told_in_time(
     queue: Queue, phones: Phones, reports: str
 ) -> None:
-    secret(queue, "account", "password", "hunter2000")
-    apply_target(
-        queue,
+    queue.secret("account", password="hunter2000")
+    queue.apply_target(
         "with-secrets",
         {
             "provider": {"none": {}},
             "driver": {"name": "command", "command": {"test": ["sh", "-c", LOOK]}},
-            "app": {"url": shop_url(queue, phones), "headersSecret": "builds"},
+            "app": {"url": phones.app_url, "headersSecret": "builds"},
             "secretEnv": [{"name": "PASSWORD", "secret": "account", "key": "password"}],
             "artifacts": {"persistentVolumeClaim": {"claimName": reports}},
             "cache": {"volume": {"emptyDir": {}}},
@@ -121,7 +91,7 @@ def test_a_courier_has_the_secrets_and_a_missing_one_is_told_in_time(
     assert time.monotonic() - begun < 35
     assert "there is no Secret builds" in queue.job(name)["status"]["message"]
 
-    secret(queue, "builds", "X-Api-Key", KEY)
+    queue.secret("builds", **{"X-Api-Key": KEY})
     [job] = queue.wait_until_over(name, seconds=240)
 
     assert job["status"]["phase"] == "Succeeded", job["status"]
@@ -130,36 +100,6 @@ def test_a_courier_has_the_secrets_and_a_missing_one_is_told_in_time(
     assert job["status"]["attempts"][0]["artifacts"].startswith("pvc://reports/")
 
     def over() -> bool:
-        return bool(pod_of(queue, job)["status"]["phase"] == "Succeeded")
+        return bool(queue.pod_of(job)["status"]["phase"] == "Succeeded")
 
     eventually(over, "the courier ends with the runner", queue.explain, seconds=20)
-
-
-def test_an_emulator_lives_as_long_as_its_batch(queue: Queue, phones: Phones, cluster: Cluster) -> None:
-    image = next(each for each in cluster.images if each.name == "phone")
-    phone = {"name": "emulator", "args": ["serve", "--port", "5557", "--control-port", "8081"]}
-    apply_target(
-        queue,
-        "emulators",
-        {
-            "provider": {"emulator": {"image": image.reference, "port": 5557}},
-            "app": {"url": shop_url(queue, phones)},
-            "parallelism": 1,
-            "podTemplate": {"spec": {"initContainers": [phone]}},
-        },
-    )
-
-    names = queue.submit(
-        "emulators", "tests/login.spec.ts", "tests/basket.spec.ts", version="1.4.0", source_dir=SHOP
-    )
-    jobs = queue.wait_until_over(*names, seconds=300)
-
-    for job in jobs:
-        assert job["status"]["phase"] == "Succeeded", job["status"]
-        assert job["status"]["attempts"][-1]["device"] == "emulator"
-    assert len({job["status"]["batch"] for job in jobs}) == 1
-
-    def over() -> bool:
-        return bool(pod_of(queue, jobs[0])["status"]["phase"] == "Succeeded")
-
-    eventually(over, "the emulator ends with the runner", queue.explain, seconds=30)
