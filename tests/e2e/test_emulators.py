@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 from tests.e2e.support import SHOP, eventually
@@ -55,6 +56,28 @@ def test_an_emulator_lives_as_long_as_its_batch(queue: Queue, phones: Phones, cl
         assert job["status"]["attempts"][-1]["device"] == "emulator"
     assert len({job["status"]["batch"] for job in jobs}) == 1
     wait_until_the_pod_is_over(queue, jobs[0]["status"]["pod"], seconds=15)
+
+
+def test_an_emulator_that_never_boots(queue: Queue, phones: Phones, cluster: Cluster) -> None:
+    retry = {"infrastructureRetries": 1, "backoffSeconds": 1}
+    target = emulators(cluster, queue, phones, "--boot-seconds=9999", boot_seconds=6, retry=retry)
+    begun = time.monotonic()
+
+    names = queue.submit(target, LOGIN, BASKET, version="1.4.0", source_dir=SHOP, max_retries=0)
+    waiting = [queue.wait_for_phase(name, "Retrying", seconds=60)["status"] for name in names]
+
+    assert time.monotonic() - begun < 40
+    for status in waiting:
+        assert (status["failures"], status["infrastructureFailures"]) == (0, 1), status
+        assert status["reason"] == "EmulatorNotBooted"
+        assert "bootSeconds" in status["message"], "it must say what to change"
+    wait_until_the_pod_is_over(queue, waiting[0]["attempts"][0]["pod"], seconds=15)
+
+    # Its place is free again: the next batch is made, and meets the same.
+    for job in queue.wait_until_over(*names, seconds=90):
+        assert (job["status"]["phase"], job["status"]["reason"]) == ("DeadLettered", "Infrastructure")
+        assert "has not booted" in job["status"]["message"]
+    assert len(queue.batches()) == 2
 
 
 def test_an_emulator_that_crashes_in_the_middle_of_a_test(
