@@ -178,12 +178,12 @@ def broken(folder: Path, *, value: str = "broken:Broken", **parts: str) -> Path:
     [
         (
             {"first": "import nowhere"},
-            "PrepareFailed",
+            "DriverInvalid",
             "can't be loaded: ModuleNotFoundError: No module named",
         ),
-        ({"first": "sys.exit(7)"}, "PrepareFailed", "can't be loaded: SystemExit: 7"),
-        ({"value": "broken:nothing"}, "PrepareFailed", "can't be loaded: AttributeError"),
-        ({"value": "broken:sys"}, "PrepareFailed", "is no testrunner.drivers.base.Driver"),
+        ({"first": "sys.exit(7)"}, "DriverInvalid", "can't be loaded: SystemExit: 7"),
+        ({"value": "broken:nothing"}, "DriverInvalid", "can't be loaded: AttributeError"),
+        ({"value": "broken:sys"}, "DriverInvalid", "is no testrunner.drivers.base.Driver"),
         ({"prepare": "raise ValueError('no phone')"}, "PrepareFailed", "driver failed: ValueError: no phone"),
         ({"prepare": "sys.exit(7)"}, "PrepareFailed", "it raised SystemExit(7)"),
         ({"install": "raise KeyError('apk')"}, "InstallFailed", "the driver failed: KeyError: 'apk'"),
