@@ -110,6 +110,7 @@ def test_tests_pass_on_one_install_and_each_finds_the_app_without_data(
         ("passed", "", 1),
     ], "\n".join(shop.lines)
     assert phone.installs() == 1
+    assert (shop.workdir / "appium.log").read_text().count("Welcome to Appium") == 1
     assert [s["reason"] for s in phone.events("session-end")] == ["closed"] * 4
     assert phone.state()["overlaps"] == 0
 
