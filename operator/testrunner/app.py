@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit
@@ -15,7 +13,7 @@ from qgjob.api.credentials import APP_HEADERS, APP_S3
 from qgjob.api.stores import VERSION_PLACEHOLDER, S3Access
 
 from .bucket_download import download_object
-from .cache import Cache, CacheBusy
+from .cache import CacheBusy
 from .digest import sha256_of
 from .download import (
     Download,
@@ -28,6 +26,7 @@ from .download import (
     public,
 )
 from .drivers.base import InfrastructureError, SubmitterError
+from .kept_app import KeptApp
 from .s3 import connect
 
 if TYPE_CHECKING:
@@ -37,14 +36,12 @@ if TYPE_CHECKING:
 
     from qgjob.api.stores import App
 
+    from .cache import Cache
     from .secrets import Secrets
     from .stop import StopToken
 
 _SHA256: Final = re.compile(r"\s*\\?([0-9a-fA-F]{64})\b")
 _MAX_SHA256_BYTES: Final = 64 * 1024
-#: Files of a cache's entry.
-_PACKAGE: Final = "package"
-_ABOUT: Final = "about.json"
 
 
 def app_url(app: App, app_version_id: str) -> str:
@@ -76,18 +73,15 @@ def fetch_app(
         InfrastructureError: the server could not be reached, or refuses; the package has another sha256 than it should.
         Stopped: `stop` was requested.
     """
-    to.parent.mkdir(parents=True, exist_ok=True)
     fetch = _Fetch(app, app_version_id, secrets, stop, log)
     with fetch.explained():
+        to.parent.mkdir(parents=True, exist_ok=True)
         fetch.learn_sha256()
-        if cache is None or fetch.url.startswith("file:"):
-            fetch.download(to)
-            return
-        try:
-            fetch.through(cache, to)
-        except CacheBusy as busy:
-            log(f"the app is fetched without the cache: {busy}")
-            fetch.download(to)
+        with fetch.kept(cache) as kept:
+            if kept is None:
+                fetch.download(to)
+            else:
+                fetch.through(kept, to)
 
 
 class _Fetch:
@@ -133,33 +127,37 @@ class _Fetch:
         self._log(f"downloaded app version {self._version}: {got.size} bytes")
         return got
 
-    def through(self, cache: Cache, to: Path) -> None:
-        with cache.entry(f"app {self.url}", stop=self._stop) as entry, cache.scratch() as scratch:
-            about = _read_about(entry)
-            package = entry / _PACKAGE
-            if (
-                self._sha256
-                and about.get("sha256") == self._sha256
-                and self._copied(package, self._sha256, to)
-            ):
-                return
-            known = Version(str(about.get("etag", "")), str(about.get("lastModified", "")))
+    @contextmanager
+    def kept(self, cache: Cache | None) -> Iterator[KeptApp | None]:
+        """What the cache has of it, for this process alone; None where there is no cache, or none to be used."""
+        with ExitStack() as held:
+            kept = None
+            if cache is not None and not self.url.startswith("file:"):
+                try:
+                    entry = held.enter_context(cache.entry(f"app {self.url}", stop=self._stop))
+                    kept = KeptApp(cache, entry)
+                except (CacheBusy, OSError) as error:
+                    self._log(f"the app is fetched without the cache: {error}")
+            yield kept
+
+    def through(self, kept: KeptApp, to: Path) -> None:
+        """From the cache where it is still the same there, else from the server, and kept for the next."""
+        if self._sha256:
             # A target that names a sha256 means exactly that: another one in the cache is of no use.
-            got = self.download(scratch / _PACKAGE, known if known and not self._sha256 else None)
+            if kept.sha256 == self._sha256 and self._copied(kept, to):
+                return
+            got = self.download(to)
+        else:
+            got = self.download(to, kept.version)
             if got.unchanged:
-                if self._copied(package, str(about.get("sha256")), to):
+                if self._copied(kept, to):
                     return
-                got = self.download(scratch / _PACKAGE)
-            shutil.copyfile(scratch / _PACKAGE, to)
-            about = {
-                "url": public(self.url),
-                "sha256": sha256_of(to),
-                "size": got.size,
-                "etag": got.version.etag,
-                "lastModified": got.version.last_modified,
-            }
-            (scratch / _ABOUT).write_text(json.dumps(about, indent=2))
-            cache.replace(entry, scratch)
+                got = self.download(to)
+        try:
+            kept.keep(to, got.version, url=public(self.url))
+        except OSError as error:
+            # A full disk there costs the next batch time, and this one nothing.
+            self._log(f"the app is not kept in the cache: {error}")
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -231,26 +229,14 @@ class _Fetch:
         self._log(f"{message}; downloading it again")
         return False
 
-    def _copied(self, package: Path, sha256: str, to: Path) -> bool:
+    def _copied(self, kept: KeptApp, to: Path) -> bool:
         """Copy it from the cache, unless it was damaged there."""
-        try:
-            shutil.copyfile(package, to)
-        except FileNotFoundError:
-            return False
-        if sha256_of(to) != sha256:
-            self._log("the app in the cache is damaged: downloading it")
-            return False
-        self._log(f"app version {self._version} is in the cache: {to.stat().st_size} bytes")
-        return True
+        if kept.copied(to):
+            self._log(f"app version {self._version} is in the cache: {to.stat().st_size} bytes")
+            return True
+        self._log("the app in the cache is damaged: downloading it")
+        return False
 
 
 def _url(template: str, app_version_id: str) -> str:
     return template.replace(VERSION_PLACEHOLDER, quote(app_version_id, safe=""))
-
-
-def _read_about(entry: Path) -> dict[str, object]:
-    try:
-        found = json.loads((entry / _ABOUT).read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from ..no_links import FOLDER, opened_below
+from ..no_links import FOLDER, open_file, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 MAX_FILES: Final = 5000
 #: S3's limit is 1024 bytes for a whole key.
 MAX_NAME_BYTES: Final = 600
-# Without O_NONBLOCK, to open a pipe would wait for its writer for ever.
-_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +68,8 @@ class Tree:
     def open(self, name: str) -> Iterator[BinaryIO]:
         """One of the files. Raises OSError where it is no regular file (any more)."""
         with self._parent(name) as (descriptor, last):
-            handle = os.open(last, _FILE, dir_fd=descriptor)
-        with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(f"{name} is no regular file")
+            file = open_file(last, descriptor)
+        with file:
             yield file
 
     def remove(self, name: str) -> None:
@@ -91,7 +87,7 @@ class Tree:
         *folders, last = name.split("/")
         if not last or any(part in ("", ".", "..") for part in (*folders, last)):
             raise OSError(f"{name!r} is no path inside of a folder")
-        with opened_below(os.open(self._folder, FOLDER), folders) as descriptor:
+        with opened(self._folder, folders) as descriptor:
             yield descriptor, last
 
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..drivers.base import InfrastructureError
-from ..no_links import FOLDER, opened_below
+from ..no_links import FOLDER, new_file, opened_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class SharedFolder:
@@ -31,10 +29,10 @@ class SharedFolder:
         """A file that is not there yet, to be written."""
         with self._parent(path) as (folder, name):
             try:
-                descriptor = os.open(name, _NEW_FILE, 0o644, dir_fd=folder)
+                file = new_file(name, folder)
             except OSError as error:
                 raise InfrastructureError(f"{path} can't be written: {error.strerror}") from error
-            with os.fdopen(descriptor, "wb") as file:
+            with file:
                 yield file
 
     @contextmanager

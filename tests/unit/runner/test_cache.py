@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from qgjob.api.stores import Cache as CacheSettings
-from testrunner.cache import Cache, CacheBusy
+from testrunner.cache import ABANDONED_SECONDS, Cache, CacheBusy
 from testrunner.drivers.base import Stopped
 from testrunner.stop import StopToken
 
@@ -59,6 +60,39 @@ def test_a_filling_that_comes_to_no_end_leaves_what_there_was(tmp_path: Path) ->
 
     assert [path.name for path in entry.iterdir()] == ["file"]
     assert list(tmp_path.glob(".new-*")) == []
+
+
+def test_an_entry_whose_filler_was_killed_before_it_noted_the_size_counts_all_the_same(
+    tmp_path: Path,
+) -> None:
+    cache = Cache(tmp_path, 250)
+    first = fill(cache, "first", 200)
+    first.with_suffix(".size").unlink()
+
+    fill(cache, "second", 100)
+
+    assert not first.exists()
+
+
+def test_nothing_of_an_evicted_entry_is_left(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, 150)
+    fill(cache, "first", 100)
+
+    second = fill(cache, "second", 100)
+
+    assert {path.stem for path in tmp_path.iterdir()} == {second.name}
+
+
+def test_the_lock_of_what_never_came_is_removed_some_day(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, 1000)
+    with cache.entry("a version that does not exist", stop=StopToken()) as entry:
+        lock = entry.with_suffix(".lock")
+    long_ago = lock.stat().st_mtime - 2 * ABANDONED_SECONDS
+    os.utime(lock, (long_ago, long_ago))
+
+    fill(cache, "another", 10)
+
+    assert not lock.exists()
 
 
 def test_two_pods_fill_an_entry_one_after_the_other(tmp_path: Path) -> None:
