@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import lzma
+import errno
 import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from ..drivers.base import SubmitterError
+from ..drivers.base import InfrastructureError, SubmitterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,23 +19,33 @@ if TYPE_CHECKING:
 #: Bytes and files that an archive may unpack to.
 MAX_BYTES: Final = 1024 * 1024 * 1024
 MAX_FILES: Final = 100_000
+#: Errors that say nothing of the archive.
+_MACHINES: Final = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    }
+)
 
 
 def extract(archive: Path, into: Path, *, max_bytes: int = MAX_BYTES, max_files: int = MAX_FILES) -> None:
     """Unpack a .tar (plain, .gz, .bz2, .xz) or .zip file into a new folder; what it is, its content says.
 
     Raises SubmitterError (SourceInvalid) where it is neither, is damaged, leads outside the folder, or is too
-    large.
+    large; InfrastructureError where this machine has no room for it.
     """
-    into.mkdir(parents=True)
     try:
+        into.mkdir(parents=True)
         if zipfile.is_zipfile(archive):
             _extract_zip(archive, into, max_bytes, max_files)
         else:
             _extract_tar(archive, into, max_bytes, max_files)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
-        raise invalid(f"the archive can't be unpacked: {error}") from error
-    except (RuntimeError, NotImplementedError) as error:  # zipfile's: a password, an unknown method
+    except SubmitterError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _MACHINES:
+            raise InfrastructureError(f"there is no room for the test files: {error}") from error
+        # A stranger's archive makes these modules raise whatever they know: a time or a name that is none, …
         raise invalid(f"the archive can't be unpacked: {error}") from error
 
 

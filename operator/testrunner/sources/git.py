@@ -105,9 +105,13 @@ def fetch_git(
 
 def project_folder(source: GitSource, folder: Path) -> Path:
     """The project's folder in a fetched repository. Raises SubmitterError where there is none."""
-    project = (folder / source.path).resolve()
+    missing = f"source.git.path: {source.repository} has no folder {source.path!r}"
+    try:
+        project = (folder / source.path).resolve()
+    except RuntimeError as error:  # Python's word for links that lead in a circle
+        raise invalid(missing) from error
     if not project.is_relative_to(folder.resolve()) or not project.is_dir():
-        raise invalid(f"source.git.path: {source.repository} has no folder {source.path!r}")
+        raise invalid(missing)
     return project
 
 

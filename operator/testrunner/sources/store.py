@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..drivers.base import InfrastructureError, SubmitterError
+from ..drivers.base import InfrastructureError, Stopped, SubmitterError
 from .archive import prepare_archive
 from .config_map import prepare_config_map
 from .git import project_folder
@@ -91,6 +92,13 @@ class SourceStore:
                 self._ready[key] = made
             except (SubmitterError, InfrastructureError) as error:
                 raise self.broken(source, commit, error) from error.__cause__
+            except Stopped:
+                raise
+            except Exception as error:
+                # Whatever it is, it costs only the TestJobs of this source.
+                self._log(traceback.format_exc())
+                said = f"the test files could not be prepared: {type(error).__name__}: {error}"
+                raise self.broken(source, commit, InfrastructureError(said)) from error
         return self._ready[key]
 
     def _make(self, source: Source | None, commit: str, stop: StopToken) -> Prepared:

@@ -2,21 +2,25 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import subprocess
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qgjob.api.source import GitSource
-from testrunner.drivers.base import SubmitterError
+from qgjob.api.source import GitSource, ImageSource, Source
+from testrunner.drivers.base import InfrastructureError, SubmitterError
 from testrunner.sources.extract import extract
 from testrunner.sources.git import fetch_git, project_folder
 from testrunner.sources.lookup import require_source, require_test
+from testrunner.sources.store import SourceStore
 from testrunner.stop import StopToken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -109,6 +113,59 @@ def test_too_many_files_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SubmitterError, match="more than 10 files"):
         extract(archive, tmp_path / "out", max_files=10)
+
+
+def zip_with_a_name_that_is_no_text(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as pack:
+        pack.writestr("n\N{LATIN SMALL LETTER E WITH ACUTE}e", "x")  # by which it is marked as UTF-8
+    path.write_bytes(
+        path.read_bytes().replace("n\N{LATIN SMALL LETTER E WITH ACUTE}e".encode(), b"n\xff\xffe")
+    )
+    return path
+
+
+def tar_from(path: Path, mtime: str) -> Path:
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(member("a", pax_headers={"mtime": mtime}), io.BytesIO())
+    return path
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        zip_with_a_name_that_is_no_text,
+        lambda path: tar_from(path, "1e40"),
+        lambda path: tar_from(path, "nan"),
+    ],
+    ids=["a name that is no text", "a time that no file has", "a time that is none"],
+)
+def test_whatever_is_wrong_with_an_archive_is_the_submitters_mistake(
+    tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    archive = make(tmp_path / "archive")
+
+    with pytest.raises(SubmitterError) as raised:
+        extract(archive, tmp_path / "out")
+
+    assert raised.value.reason == "SourceInvalid"
+
+
+@contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """A machine that takes no larger one: the nearest thing to a full disk that any user can have."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_machine_that_has_no_room_for_an_archive_is_not_the_submitters_mistake(tmp_path: Path) -> None:
+    archive = tar_of(tmp_path / "archive", (member("a"), b"x" * 2_000_000))
+
+    with largest_file(1_000_000), pytest.raises(InfrastructureError, match="File too large"):
+        extract(archive, tmp_path / "out")
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\x1f\x8b\x08\x00broken"])
@@ -237,3 +294,29 @@ def test_a_driver_may_insist_on_test_files(tmp_path: Path) -> None:
     require_source(tmp_path)
 
     assert raised.value.reason == "SourceInvalid"
+
+
+def test_a_path_that_leads_in_a_circle_is_the_submitters_mistake(tmp_path: Path) -> None:
+    (tmp_path / "e2e").symlink_to("e2e")
+
+    with pytest.raises(SubmitterError, match="has no folder 'e2e'"):
+        project_folder(GitSource(repository="https://git.example.com/tests.git", path="e2e"), tmp_path)
+
+
+def test_whatever_goes_wrong_with_one_source_the_others_are_prepared(tmp_path: Path) -> None:
+    class Odd:
+        def fetch_git(self, source: GitSource, folder: Path, **_: object) -> str:
+            raise ValueError("nobody has thought of this")
+
+    client: Any = None
+    courier: Any = Odd()
+    store = SourceStore(
+        tmp_path / "sources", client=client, namespace="n", courier=courier, packages=None, log=lambda _: None
+    )
+    bad = Source(git=GitSource(repository="https://git.example.com/tests.git"))
+    good = Source(image=ImageSource(path=str(tmp_path)))
+
+    for _ in range(2):
+        with pytest.raises(InfrastructureError, match="could not be prepared: ValueError: nobody has"):
+            store.prepare(bad, "", StopToken())
+    assert store.prepare(good, "", StopToken()).folder == tmp_path
