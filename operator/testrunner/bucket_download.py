@@ -13,6 +13,7 @@ from .download import (
     RefusedError,
     TryAgain,
     Version,
+    is_full,
     persist,
     public,
     too_large,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .stop import StopToken
 
 _NOT_THERE: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+_NO_BUCKET: Final = _NOT_THERE | {"NoSuchBucket"}
 _REFUSED: Final = frozenset(
     {"401", "403", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}
 )
@@ -69,7 +71,7 @@ class _Transfer:
         self._total = 0
 
     def go_on(self) -> Download:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - an extra, slow to import
+        from botocore import exceptions  # noqa: PLC0415 - an extra, slow to import
 
         before = self._size
         try:
@@ -82,9 +84,15 @@ class _Transfer:
                     return Download(0, self._known, unchanged=True)
                 self._to.unlink(missing_ok=True)
             return self._receive()
-        except ClientError as error:
+        except exceptions.ClientError as error:
             raise self._explained(error) from error
-        except (BotoCoreError, OSError) as error:
+        except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
+            raise RefusedError(f"{public(self._url)}: {error}") from error
+        except exceptions.ParamValidationError as error:
+            raise DownloadError(f"{public(self._url)}: {' '.join(str(error).split())}") from error
+        except (exceptions.BotoCoreError, OSError) as error:
+            if is_full(error):
+                raise DownloadError(f"{public(self._url)}: {error}") from error
             # Also what urllib3 raises in the middle of a body: botocore wraps it, or it is an OSError.
             raise TryAgain(str(error), progress=self._size > before) from error
 
@@ -120,7 +128,9 @@ class _Transfer:
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         said = f"{public(self._url)}: {error}"
         if code in _NOT_THERE:
-            return NoSuchFileError(said)
+            return NoSuchFileError(said) if self._has_bucket() else self._no_bucket()
+        if code == "NoSuchBucket":
+            return self._no_bucket()
         if code in _REFUSED:
             return RefusedError(said)
         if code in _CHANGED:
@@ -129,3 +139,18 @@ class _Transfer:
         if status >= 500 or status == 429:
             return TryAgain(str(error))
         return DownloadError(said)
+
+    def _has_bucket(self) -> bool:
+        """Asked where there is no object, because a store says the same of a bucket that is not there."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+        try:
+            self._client.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            return error.response.get("Error", {}).get("Code") not in _NO_BUCKET
+        except (BotoCoreError, OSError):
+            pass
+        return True
+
+    def _no_bucket(self) -> DownloadError:
+        return DownloadError(f"{public(self._url)}: there is no bucket {self._bucket}: check the TestTarget")

@@ -168,6 +168,11 @@ def public(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
 
 
+def is_full(error: Exception) -> bool:
+    """Whether it is this machine's disk, which no other try helps."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+
+
 def too_large(url: str, max_bytes: int) -> FileTooLargeError:
     """The error for a file that is larger than was allowed."""
     return FileTooLargeError(f"{public(url)}: larger than {max_bytes} bytes")
@@ -204,7 +209,7 @@ class _Transfer:
             with error:
                 return self._refused(error)
         except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            if is_full(error):
                 raise DownloadError(f"{public(self._url)}: {error}") from error
             self._size = self._to.stat().st_size if self._to.exists() else 0
             text = str(getattr(error, "reason", "") or error or type(error).__name__)

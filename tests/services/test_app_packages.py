@@ -43,16 +43,22 @@ class Builds:
             )
 
     def fetch(
-        self, version: str = "v1", *, sha256: bool = False, cache: Cache | None = None, **app: int
+        self,
+        version: str = "v1",
+        *,
+        url: str = "s3://builds/{appVersionId}/app.apk",
+        s3: S3Access | None = None,
+        sha256: bool = False,
+        cache: Cache | None = None,
+        **app: int,
     ) -> bytes:
-        url = "s3://builds/{appVersionId}/app.apk"
         to = self.folder / "fetched" / "app.apk"
         to.unlink(missing_ok=True)
         fetch_app(
             App(
                 url=url,
                 sha256_url=f"{url}.sha256" if sha256 else None,
-                s3=S3Access(endpoint=self.server.url, credentials_secret="bucket"),
+                s3=s3 or S3Access(endpoint=self.server.url, credentials_secret="bucket"),
                 **app,  # type: ignore[arg-type]
             ),
             version,
@@ -103,6 +109,25 @@ def test_a_version_that_is_not_there_is_the_submitters_mistake(builds: Builds) -
 
     assert raised.value.reason == "AppVersionNotFound"
     assert "v9" in raised.value.message
+
+
+def test_a_bucket_that_is_not_there_is_no_mistake_of_who_submits(builds: Builds) -> None:
+    with pytest.raises(InfrastructureError, match=r"there is no bucket bilds: check the TestTarget"):
+        builds.fetch(url="s3://bilds/{appVersionId}/app.apk")
+
+
+def test_without_keys_it_is_said_which_field_names_their_secret(
+    builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "nothing"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "nothing"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    with pytest.raises(InfrastructureError, match=r"names no app\.s3\.credentialsSecret"):
+        builds.fetch(s3=S3Access(endpoint=builds.server.url))
+    assert builds.log == []
 
 
 def test_a_package_that_is_too_large_is_not_even_begun(builds: Builds) -> None:
