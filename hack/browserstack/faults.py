@@ -10,6 +10,8 @@ KINDS = {
     "forbidden": "403 for every request with credentials",
     "rate-limit": "429 for every request of the REST API; ':SECONDS' heals by itself and is sent as Retry-After",
     "down": "503 for everything",
+    "reset-uploads": "resets the connection of the next ':N' uploads (1) before it answers",
+    "hub-503": "503 for everything that the hub is asked",
     "upload": "422 for uploads; ':TEXT' is the error",
     "queue-full": "refuses sessions because the queue is full; ':N' only the next N",
     "session": "refuses sessions; ':CODE' is the error's code (BROWSERSTACK_APP_INSTALL_FAILED)",

@@ -11,6 +11,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import socket
+import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -46,7 +48,9 @@ class Handler(BaseHTTPRequestHandler):
             self.cloud.wait_while("hang")
         else:
             self.cloud.wait_while("api-hang")
-        if path.endswith("/video"):
+        if kind == "reset-uploads" and path.endswith("/upload"):
+            self._reset()
+        elif path.endswith("/video"):
             self._send(200, _VIDEO, "video/mp4")
         elif (refusal := self._refusal(path)) is not None:
             status, text, headers = refusal
@@ -87,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = self.cloud.fault
         # The hub knows who asks only where a session begins; after that, the session's id is enough.
         with_credentials = not path.startswith(hub.PATH) or path == f"{hub.PATH}/session"
-        if fault.kind == "down":
+        if fault.kind == "down" or (fault.kind == "hub-503" and path.startswith(hub.PATH)):
             return 503, "Service Unavailable", {}
         if not with_credentials:
             return None
@@ -106,6 +110,16 @@ class Handler(BaseHTTPRequestHandler):
         said = self.headers.get("Authorization", "")
         wanted = base64.b64encode(":".join(self.cloud.credentials).encode()).decode()
         return said == f"Basic {wanted}"
+
+    def _reset(self) -> None:
+        """Ends the connection as a middlebox does that has lost it."""
+        fault = self.cloud.fault
+        self.cloud.set_fault(
+            faults.Fault("reset-uploads", "", fault.number - 1) if fault.number > 1 else faults.Fault()
+        )
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
 
     def _count_down(self) -> None:
         fault = self.cloud.fault

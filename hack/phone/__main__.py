@@ -9,16 +9,13 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import apk, apps, faults
 from .adbd import Adbd
 from .control import Control
 from .device import Device
+from .faults import Fault
 from .journal import Journal
-
-if TYPE_CHECKING:
-    from .faults import Fault
 
 
 async def serve(args: argparse.Namespace) -> None:
@@ -40,9 +37,11 @@ async def serve(args: argparse.Namespace) -> None:
         await adbd.listen()
 
     def on_fault(fault: Fault) -> None:
-        if fault.kind in ("vanish", "boot"):
+        if fault.kind in ("vanish", "boot", "unauthorized", "reboot"):
             adbd.vanish()
-        if fault.kind != "vanish":
+        if fault.kind == "reboot":
+            loop.call_later(float(fault.detail or 1), device.set_fault, Fault())
+        elif fault.kind != "vanish":
             task = loop.create_task(listen_when_started())
             tasks.add(task)
             task.add_done_callback(tasks.discard)

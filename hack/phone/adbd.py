@@ -48,7 +48,12 @@ class Adbd:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = Connection(
-            reader, writer, banner=_BANNER, find_service=self._service, on_online=self._online
+            reader,
+            writer,
+            banner=_BANNER,
+            find_service=self._service,
+            on_online=self._online,
+            trusts=self.device.fault.kind != "unauthorized",
         )
         self._connections.add(connection)
         try:

@@ -2,7 +2,7 @@
 
 GET  /log[?event=KIND]  the journal as JSON lines
 GET  /state             installs, sessions, overlaps, packages and their data, as JSON
-POST /fault             a fault's name as the body: vanish, vanish-after:5, hang, install:INSTALL_FAILED_X, none
+POST /fault             a fault's name as the body (faults.py): vanish, install:INSTALL_FAILED_X, reboot:2, none
 """
 
 from __future__ import annotations

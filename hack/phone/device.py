@@ -28,6 +28,8 @@ LAUNCHER = "com.android.launcher/.Launcher"
 #: Of 64 GB.
 FREE_MEGABYTES = 32_000
 DEFAULT_INSTALL_FAILURE = "INSTALL_FAILED_INSUFFICIENT_STORAGE"
+SYSTEM_SERVER = "system_server"
+NO_PACKAGE_SERVICE = "cmd: Can't find service: package\n"
 
 
 @dataclass
@@ -66,7 +68,7 @@ class Device:
         self.journal = journal
         self.logcat = Logcat()
         self.packages = PackageManager(journal)
-        self.files: dict[str, bytes] = {BOOT_ID: f"{uuid.uuid4()}\n".encode()}
+        self.files: dict[str, bytes] = {BOOT_ID: _new_boot_id()}
         self.settings: dict[tuple[str, str], str] = {}
         self.processes: dict[str, int] = {}
         self.apps: dict[str, App] = {}
@@ -98,6 +100,7 @@ class Device:
             "init.svc.bootanim": "stopped",
         }
         self._last_pid = 4000
+        self._spawn(SYSTEM_SERVER)
 
     @property
     def booted(self) -> bool:
@@ -105,7 +108,7 @@ class Device:
 
     @property
     def manages_packages(self) -> bool:
-        return time.monotonic() >= self.manages_packages_at
+        return time.monotonic() >= self.manages_packages_at and self.fault.kind != "no-packages"
 
     def get_property(self, name: str) -> str:
         if name in ("sys.boot_completed", "dev.bootcomplete"):
@@ -125,6 +128,8 @@ class Device:
                 await asyncio.sleep(self.install_seconds)
 
     def install(self, data: bytes, *, client: str, downgrade: bool = False) -> str:
+        if not self.manages_packages:
+            return NO_PACKAGE_SERVICE
         refuse = ""
         if self.fault.kind in ("install", "storage-full"):
             own = self.fault.detail if self.fault.kind == "install" else ""
@@ -271,8 +276,13 @@ class Device:
             self.listens_at, self.online_at, self.booted_at, self.manages_packages_at = (
                 time.monotonic() + number * quarter for number in range(1, 5)
             )
-        if fault.kind == "vanish" and (live := self.live_session):
+        if fault.kind in ("vanish", "reboot") and (live := self.live_session):
             self.end_session(live, "vanished")
+        if fault.kind == "reboot":
+            self._restart_system()
+            self.files[BOOT_ID] = _new_boot_id()
+        if fault.kind == "no-packages":
+            self._restart_system()
         self.on_fault(fault)
 
     def state(self) -> dict[str, Any]:
@@ -294,6 +304,12 @@ class Device:
             },
         }
 
+    def _restart_system(self) -> None:
+        """Every process ends, and the system's begins anew; what is installed, and its data, stay."""
+        for name in list(self.processes):
+            self.stop(name)
+        self._spawn(SYSTEM_SERVER)
+
     def _spawn(self, name: str) -> None:
         self._last_pid += 1
         self.processes[name] = self._last_pid
@@ -312,3 +328,7 @@ class Device:
 
     def _overlap(self, live: AutomationSession, client: str) -> None:
         self.journal.note("overlap", session=live.id, client=live.client, intruder=client)
+
+
+def _new_boot_id() -> bytes:
+    return f"{uuid.uuid4()}\n".encode()

@@ -9,7 +9,10 @@ KINDS = {
     "vanish": "drops every adb connection and refuses new ones",
     "hang": "takes connections and commands, answers nothing",
     "ui-hang": "its UiAutomator2 server takes commands, answers none, until another is started; adb is well",
-    "install": "refuses every install; ':REASON' says why (INSTALL_FAILED_INSUFFICIENT_STORAGE)",
+    "install": "refuses every install; ':REASON' says why, a code or a text (INSTALL_FAILED_INSUFFICIENT_STORAGE)",
+    "unauthorized": "drops every adb connection, and asks each new one for a key that it does not take",
+    "reboot": "drops every adb connection and all processes, and is back after ':SECONDS' (1)",
+    "no-packages": "has booted, but its package service has crashed: pm and installs fail",
     "storage-full": "has only ':MEGABYTES' (0) left in /data, and installs nothing",
     "boot": "boots as an emulator does, in ':SECONDS' (30): for a quarter each its port is closed, it is offline, "
     "Android boots, and the package manager is missing",
@@ -18,7 +21,8 @@ KINDS = {
 }
 
 _TEXT = re.compile(
-    r"(vanish|hang|ui-hang)-after:(\d+)|(vanish|hang|ui-hang|install|storage-full|boot|slow-boot|none)(?::(\w+))?"
+    r"(vanish|hang|ui-hang)-after:(\d+)|(install):([^\n\]]+)"
+    r"|(vanish|hang|ui-hang|install|unauthorized|reboot|no-packages|storage-full|boot|slow-boot|none)(?::(\w+))?"
 )
 
 
@@ -36,7 +40,7 @@ class Fault:
 
 
 def parse(text: str) -> Fault:
-    """Reads `vanish`, `vanish-after:5`, `hang`, `install:INSTALL_FAILED_…`, `slow-boot:30`, `none`.
+    """Reads `vanish`, `vanish-after:5`, `hang`, `install:INSTALL_FAILED_…: why`, `slow-boot:30`, `none`.
 
     Raises UnknownFaultError.
     """
@@ -48,4 +52,4 @@ def parse(text: str) -> Fault:
         )
     if m[1]:
         return Fault(m[1], after=int(m[2]))
-    return Fault(m[3], detail=m[4] or "")
+    return Fault(m[3] or m[5], detail=m[4] or m[6] or "")

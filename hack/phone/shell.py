@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import logcat
+from .device import NO_PACKAGE_SERVICE
 
 if TYPE_CHECKING:
     from .device import Device
@@ -125,7 +126,7 @@ def _pm(call: Call) -> Answer:
     name = args[-1] if len(args) > 1 else ""
     installed = device.packages.installed
     if not device.manages_packages:
-        return 20, "cmd: Can't find service: package\n"
+        return 20, NO_PACKAGE_SERVICE
     if (action, name) == ("path", "android"):
         return 0, "package:/system/framework/framework-res.apk\n"
     if action == "path":

@@ -1,7 +1,7 @@
 """The adb protocol as a phone's adbd speaks it: messages, and the streams that they carry.
 
-After AOSP's packages/modules/adb/protocol.txt. Authentication, TLS and compression are left out: adb does not ask
-for what the banner does not offer.
+After AOSP's packages/modules/adb/protocol.txt. TLS and compression are left out: adb does not ask for what the banner
+does not offer. Of authentication there is only the refusal: a phone that trusts nobody asks, and takes no key.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-CNXN, OPEN, OKAY, CLSE, WRTE = (
-    int.from_bytes(w, "little") for w in (b"CNXN", b"OPEN", b"OKAY", b"CLSE", b"WRTE")
+CNXN, OPEN, OKAY, CLSE, WRTE, AUTH = (
+    int.from_bytes(w, "little") for w in (b"CNXN", b"OPEN", b"OKAY", b"CLSE", b"WRTE", b"AUTH")
 )
+_TOKEN, _TOKEN_BYTES = 1, 20
 
 # From this version on the sender leaves the checksum out, which would cost more than all the rest.
 VERSION = 0x01000001
@@ -105,11 +106,13 @@ class Connection:
         banner: str,
         find_service: Callable[[Stream], Service | None],
         on_online: Callable[[Connection], None],
+        trusts: bool = True,
     ) -> None:
         host, port = writer.get_extra_info("peername")[:2]
         self.client = f"{host}:{port}"
         self.was_online = False
         self._on_online = on_online
+        self._trusts = trusts
         self._reader = reader
         self._writer = writer
         self._banner = banner
@@ -144,7 +147,10 @@ class Connection:
         self._streams.pop(stream.number, None)
 
     def _handle(self, command: int, a: int, b: int, data: bytes) -> None:
-        if command == CNXN:
+        if not self._trusts:
+            # To the connection as well as to each key: another token.
+            self.send(AUTH, _TOKEN, 0, bytes(_TOKEN_BYTES))
+        elif command == CNXN:
             self.was_online = True
             self._on_online(self)
             self.send(CNXN, VERSION, MAX_PAYLOAD, self._banner.encode())

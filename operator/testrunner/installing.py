@@ -216,11 +216,14 @@ class Installing:
         )
         begun = self._clock.monotonic()
         if (path := context.app_path) is not None:
-            couriers = self.couriers
-            with self._stage("AppDownloadFailed"):
-                self._in_time(
-                    lambda: couriers.fetch_app(path, stop=self._stop, log=self._log.line), since=begun
-                )
+            couriers, said = self.couriers, [""]
+
+            def log(line: str) -> None:
+                said[0] = line
+                self._log.line(line)
+
+            with self._stage("AppDownloadFailed", lambda: said[0]):
+                self._in_time(lambda: couriers.fetch_app(path, stop=self._stop, log=log), since=begun)
         with self._stage("InstallFailed"):
             self._in_time(driver.install, since=begun)
         seconds = self._clock.monotonic() - begun
@@ -307,15 +310,18 @@ class Installing:
         )
 
     @contextmanager
-    def _stage(self, reason: str) -> Iterator[None]:
-        """What goes wrong in here ends the batch with that reason, or with a more exact one."""
+    def _stage(self, reason: str, said: Callable[[], str] = lambda: "") -> Iterator[None]:
+        """What goes wrong in here ends the batch with that reason, or with a more exact one.
+
+        `said`: what was last heard of it, which tells more than that its time was over.
+        """
         try:
             yield
         except Stopped:
             self._interruption.raise_if_any()
             if over := self._waiting.why_over():
                 raise over from None
-            _fail(reason, self._stop.reason)
+            _fail(reason, ": ".join(filter(None, (self._stop.reason, said()))))
         except DriverStuck as error:
             self._interruption.raise_if_any()
             _fail("DriverStuck", str(error))

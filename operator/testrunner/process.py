@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -29,6 +30,10 @@ TAIL_CHARACTERS: Final = 8 * 1024
 # A process that left the group (a daemon) may hold the output open for ever.
 _DRAIN_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.05
+_TELLING: Final = re.compile(
+    r"error|exception|fail|fatal|denied|refused|not found|can't|cannot|could not|unable|offline|unauthorized",
+    re.IGNORECASE,
+)
 _LEFT_BEHIND_CHARACTERS: Final = 1000
 
 
@@ -46,6 +51,16 @@ class ProcessEnd:
     watch_message: str
     #: The end of its output (stdout and stderr together).
     tail: str
+
+
+def telling_line(output: str) -> str:
+    """The last line that speaks of a failure, else the last one; empty where there is none.
+
+    The very last line is often another: a program's stdout, through a pipe, comes after its stderr.
+    """
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    telling = (line for line in reversed(lines) if _TELLING.search(line))
+    return next(telling, lines[-1] if lines else "")
 
 
 def run_process(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Final
 
-from qgjob.client import ClientError
+from qgjob.client import ApiError, ClientError
 
 from .answers import is_away, pause
 from .artifacts.collection import Collection
@@ -193,7 +193,8 @@ class Session:
                     raise Abandoned("it isn't this pod's any more")
                 return
             except ClientError as error:
-                if not is_away(error):
+                # Named no version, a patch meets 409 only where others write in the same moments.
+                if not is_away(error) and not (isinstance(error, ApiError) and error.is_conflict):
                     raise
                 tries += 1
                 self._log.line(str(error))

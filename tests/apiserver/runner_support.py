@@ -148,7 +148,7 @@ class Runner:
     """A runner in a process of its own, as in its pod."""
 
     def __init__(self, batch: str, kubeconfig: Path, folder: Path, env: Mapping[str, str]) -> None:
-        folder = folder / uuid.uuid4().hex[:8]
+        self.folder = folder = folder / uuid.uuid4().hex[:8]
         folder.mkdir()
         self._log = folder / "log"
         arguments = ["--batch", batch, "--kubeconfig", str(kubeconfig), "--workdir", str(folder)]

@@ -15,6 +15,11 @@ from testrunner.devices.adb import install_failure
             "INSTALL_FAILED_OLDER_SDK: Requires newer sdk",
         ),
         ("Failure [INSTALL_FAILED_INSUFFICIENT_STORAGE]\n", "INSTALL_FAILED_INSUFFICIENT_STORAGE"),
+        (
+            # Through a pipe, what adb says of its progress comes after what it says of the failure.
+            "adb: failed to install a.apk: cmd: Can't find service: package\nPerforming Streamed Install\n",
+            "adb: failed to install a.apk: cmd: Can't find service: package",
+        ),
         ("adb: device offline\n", "adb: device offline"),
         ("", "adb said nothing"),
     ],

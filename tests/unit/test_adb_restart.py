@@ -11,7 +11,8 @@ from testrunner.devices.adb import Adb
 if TYPE_CHECKING:
     from pathlib import Path
 
-FIRST, SECOND = "6f0a4b0e-9d0a-4a8e-8f0e-0123456789ab", "11111111-2222-3333-4444-555555555555"
+FIRST, SECOND = "6f0a4b0e-9d0a-4a8e-8f0e-0123456789ab\n1203", "11111111-2222-3333-4444-555555555555\n1203"
+ANDROID_ANEW = "6f0a4b0e-9d0a-4a8e-8f0e-0123456789ab\n7044"
 
 
 class Phone:
@@ -42,14 +43,17 @@ def test_a_phone_that_goes_on_is_well(phone: Phone) -> None:
     assert phone.adb.probe() == ""
 
 
-def test_one_that_was_restarted_is_lost(phone: Phone) -> None:
+@pytest.mark.parametrize("said", [SECOND, ANDROID_ANEW])
+def test_one_that_was_restarted_is_lost(phone: Phone, said: str) -> None:
     phone.adb.remember_boot()
-    phone.answers(SECOND)
+    phone.answers(said)
 
     assert "was restarted" in phone.adb.probe()
 
 
-@pytest.mark.parametrize("said", ["cat: /proc/sys/kernel/random/boot_id: Permission denied\nunknown", ""])
+@pytest.mark.parametrize(
+    "said", ["cat: /proc/sys/kernel/random/boot_id: Permission denied\nunknown\nunknown", ""]
+)
 def test_one_that_does_not_tell_is_taken_as_it_is(phone: Phone, said: str) -> None:
     phone.answers(said)
     phone.adb.remember_boot()

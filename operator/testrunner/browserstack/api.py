@@ -120,13 +120,14 @@ class Api:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def silence(self, url: str, seconds: float) -> str:
-        """Why nothing answers at a URL within so many seconds; empty where anything does, a refusal too."""
+        """Why nobody is at work at a URL (no answer within so many seconds, a 5xx); empty for any other answer."""
         try:
             with urllib.request.urlopen(url, timeout=seconds):  # noqa: S310 - the CRD takes http and https only
                 return ""
         except urllib.error.HTTPError as error:
-            error.close()
-            return ""
+            with error:
+                said = f"HTTP {error.code} {_said(error)}".strip()
+            return f"BrowserStack answers at {_place(url)}: {said}" if error.code >= 500 else ""
         except (OSError, http.client.HTTPException) as error:
             return f"BrowserStack does not answer at {_place(url)}: {_why(error)}"
 

@@ -112,9 +112,11 @@ _CAUSES: Final = tuple(
         ),
     )
 )
-#: What only BrowserStack says, for the output of any framework.
+#: What only BrowserStack says, or WebDriver's standard of a session that never was or is over: for the output of any
+#: framework.
 REFUSALS: Final = re.compile(
-    r"\[BROWSERSTACK_[A-Z_]+\]|All parallel (tests|sessions) are (currently )?in use|HTTP Basic: Access denied"
+    r"\[BROWSERSTACK_[A-Z_]+\]|\bsession not created\b|\binvalid session id\b"
+    r"|All parallel (tests|sessions) are (currently )?in use|HTTP Basic: Access denied"
     r"|Access to API denied|Session not started or terminated"
 )
 # Of a refused upload: words about the account come first, because they may speak of the app too.

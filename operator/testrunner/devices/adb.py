@@ -14,9 +14,10 @@ from qgjob.api.constants import DEVICE_OFFLINE
 
 from ..drivers.base import InfrastructureError, Stopped, SubmitterError
 from ..ports import free_port
-from ..process import run_process
+from ..process import run_process, telling_line
 from .logcat import NAME, DeviceLog
 from .refusals import culprit
+from .starts import QUESTION, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,9 +33,6 @@ _LOOK_SECONDS: Final = 0.2
 _AGAIN_SECONDS: Final = 1.0
 _FIRST_LOOKS: Final = 10
 _FIRST_LOOK_SECONDS: Final = 0.1
-# What a kernel makes up at each start; on an emulator its own, not the machine's.
-_BOOT: Final = "/proc/sys/kernel/random/boot_id"
-_BOOT_ID: Final = re.compile(r"^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$", re.MULTILINE)
 _FAILURE: Final = re.compile(r"(?:Failure|failed to install[^\[]*|Error)[^\[\n]*\[([^\]\n]+)\]")
 
 
@@ -58,7 +56,7 @@ class Adb:
         self._log = log
         self._environment = {**environment, "ANDROID_ADB_SERVER_PORT": str(self.server_port)}
         self._environment.pop("ANDROID_SERIAL", None)
-        self._boot = ""
+        self._start = Start()
 
     def connect(self, stop: StopToken, seconds: float) -> None:
         """Connect, and wait until the device answers.
@@ -67,7 +65,8 @@ class Adb:
         """
         if said := self._until_connected(stop, seconds):
             raise InfrastructureError(
-                f"device {self.name} ({self.address}) does not answer: {said}",
+                f"device {self.name} ({self.address}) does not answer: {said}. Is it on, in this network, and does it "
+                "trust the runner's adb key (ADB_VENDOR_KEYS)?",
                 device_lost=True,
                 reason=DEVICE_OFFLINE,
             )
@@ -96,10 +95,10 @@ class Adb:
         `adb get-state` would not do: adb's server answers it, also for a device that hangs. Raises Stopped.
         """
         try:
-            boot = self._boot_id(seconds, stop)
+            now = self._start_of(seconds, stop)
         except AdbError as error:
             return str(error)
-        if self._boot and boot and boot != self._boot:
+        if self._start.is_over(now):
             return "it was restarted in the meantime, by itself or by somebody"
         return ""
 
@@ -109,12 +108,11 @@ class Adb:
         One that does not tell when it started is taken as it is.
         """
         with suppress(AdbError):
-            self._boot = self._boot_id(COMMAND_SECONDS)
+            self._start = self._start_of(COMMAND_SECONDS)
 
-    def _boot_id(self, seconds: float, stop: StopToken | None = None) -> str:
-        """Which start of the device this is; empty where it does not tell. Raises AdbError."""
-        found = _BOOT_ID.search(self.shell(f"cat {_BOOT} || echo unknown", seconds=seconds, stop=stop))
-        return found[0] if found else ""
+    def _start_of(self, seconds: float, stop: StopToken | None = None) -> Start:
+        """Which start of the device this is. Raises AdbError, Stopped."""
+        return Start.parse(self.shell(QUESTION, seconds=seconds, stop=stop))
 
     def shell(self, *words: str, seconds: float = COMMAND_SECONDS, stop: StopToken | None = None) -> str:
         """Run a command on the device; returns its output. Raises AdbError, Stopped."""
@@ -248,7 +246,7 @@ class Adb:
             finally:
                 process.kill()
         if process.returncode != 0:
-            raise AdbError(last_line(said) or f"adb ended with exit code {process.returncode}")
+            raise AdbError(telling_line(said) or f"adb ended with exit code {process.returncode}")
         return said
 
 
@@ -264,15 +262,9 @@ def _output(process: subprocess.Popen[str], seconds: float, stop: StopToken | No
 
 
 def install_failure(output: str) -> str:
-    """The reason in what `adb install` printed: `INSTALL_FAILED_OLDER_SDK: …`, else its last line."""
+    """The reason in what `adb install` printed: `INSTALL_FAILED_OLDER_SDK: …`, else the line that tells most."""
     found = _FAILURE.search(output)
-    return found[1] if found else last_line(output) or "adb said nothing"
-
-
-def last_line(text: str) -> str:
-    """The last line that says something."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    return found[1] if found else telling_line(output) or "adb said nothing"
 
 
 def find_sdk_tool(name: str) -> Path:

@@ -9,10 +9,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, ClassVar
 
 from ..appwright.badging import identify
-from ..devices.adb import Adb, find_sdk_tool
+from ..devices.adb import Adb, find_sdk_tool, install_failure
 from ..devices.apk import is_apk, named_like_one
 from ..devices.monitor import DeviceMonitor
 from ..devices.preflight import make_ready
+from ..devices.refusals import culprit
 from ..environment import base_environment, batch_environment
 from ..junit import JUnitError, JUnitSummary, read_reports
 from ..process import ProcessEnd, run_process
@@ -252,10 +253,15 @@ class CommandDriver(Driver):
         if end.stopped:
             raise Stopped(self.stop.reason)
         if end.timed_out:
-            raise InfrastructureError(f"the {what} command took too long")
+            limit = self.context.target.timeouts.install_seconds
+            raise InfrastructureError(
+                f"the {what} command took longer than {limit} s (the TestTarget's timeouts.installSeconds)"
+            )
         if end.returncode != 0:
             if self._adb is not None and (said := self._adb.probe()):
                 raise self._adb.lost(said)
+            if what == "install" and culprit(refused := install_failure(end.tail)) == "app":
+                raise SubmitterError("AppInvalid", f"no device like this one takes the app: {refused}")
             raise InfrastructureError(f"the {what} command ended with {describe(end)}")
 
 

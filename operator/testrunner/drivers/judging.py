@@ -6,6 +6,7 @@ import re
 import signal
 from typing import TYPE_CHECKING, Final
 
+from ..process import telling_line
 from .base import InfrastructureError, TestResult
 
 if TYPE_CHECKING:
@@ -104,5 +105,5 @@ def describe(end: ProcessEnd) -> str:
         text = f"exit code {end.returncode}"
         if why := _NOT_STARTED.get(end.returncode):
             text += f" ({why})"
-    last = next((line.strip() for line in reversed(end.tail.splitlines()) if line.strip()), "")
-    return f"{text}: {last}" if last else text
+    said = telling_line(end.tail)
+    return f"{text}: {said}" if said else text

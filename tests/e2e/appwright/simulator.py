@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -33,15 +34,18 @@ class Simulator:
         self._process = subprocess.Popen(self._argv, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         boot: dict[str, Any] = json.loads(self._process.stdout.readline())
+        # What it kept is read from the control port; but a pipe that nobody reads would stop it once it is full.
+        self._reader = threading.Thread(target=self._process.stdout.read, daemon=True)
+        self._reader.start()
         return boot
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # The rest of its output goes nowhere; what it kept is read from the control port.
         self._log.write_text("".join(json.dumps(e) + "\n" for e in self.events()))
         self._process.terminate()
-        self._process.communicate(timeout=10)
+        self._process.wait(timeout=10)
+        self._reader.join()
 
     def events(self, only: str = "") -> list[dict[str, Any]]:
         lines = self._get("/log" + (f"?event={only}" if only else "")).splitlines()

@@ -393,12 +393,19 @@ def test_links_that_can_not_be_had_cost_nothing(with_app: Running, tmp_path: Pat
     assert "no links" in with_app.lines[0]
 
 
-def test_only_silence_is_a_problem_of_the_hub(with_app: Running, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "problem"), [("none", ""), ("unauthorized", ""), ("hub-503", "HTTP 503 Service Unavailable")]
+)
+def test_a_hub_that_is_down_is_a_problem_and_one_that_refuses_is_none(
+    with_app: Running, fault: str, problem: str
+) -> None:
     sessions = Sessions(with_app.api(), with_app.lines.append)
+    with_app.cloud.set_fault(faults.parse(fault))
 
-    assert sessions.hub_problem() == ""
-    with_app.cloud.set_fault(faults.parse("down"))
-    assert sessions.hub_problem() == ""
+    said = sessions.hub_problem()
+
+    assert said.endswith(problem)
+    assert bool(said) == bool(problem)
 
 
 def test_an_upload_ends_when_the_runner_is_asked_to_stop(there: Running, tmp_path: Path) -> None:
