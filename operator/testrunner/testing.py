@@ -249,7 +249,10 @@ class Testing:
                     meanwhile=lambda: self._meanwhile(running),
                 )
                 running.started_at, running.begun = self._clock.now(), self._clock.monotonic()
+            self._runs += 1
             try:
+                if self._runs > 1:
+                    self._make_app_ready(running)
                 return self._supervisor.call(
                     lambda: self._drive(running, source, timeout),
                     stop=running.stop,
@@ -292,9 +295,6 @@ class Testing:
     def _drive(self, running: Running, source: Path, timeout: float) -> TestResult:
         """The driver's part of one test (in the driver's thread)."""
         spec = TestJobSpec.model_validate(running.job["spec"])
-        self._runs += 1
-        if self._runs > 1:
-            self._reset_app(running, spec)
         status = running.job["status"]
         failures = lifecycle.get(status, "failures")
         charged = lifecycle.get(status, "infrastructureFailures")
@@ -331,8 +331,20 @@ class Testing:
             raise TypeError(f"run() returned {result!r}, which is no TestResult")
         return result
 
-    def _reset_app(self, running: Running, spec: TestJobSpec) -> None:
-        if spec.isolation == "clear":
+    def _make_app_ready(self, running: Running) -> None:
+        """What is left of the test before goes: in an install's time, not in the test's."""
+        limit = self._installing.target.timeouts.install_seconds
+        self._supervisor.call(
+            lambda: self._reset_app(running),
+            stop=self._driver_stop,
+            # A driver that keeps its time by itself says more about it, and can go on.
+            seconds=limit + OVERTIME_SECONDS,
+            late=f"the app was not ready for the next test within {limit} s (timeouts.installSeconds)",
+            meanwhile=lambda: self._meanwhile(running),
+        )
+
+    def _reset_app(self, running: Running) -> None:
+        if running.job["spec"].get("isolation", "clear") == "clear":
             self._driver.clear()
             return
         try:
