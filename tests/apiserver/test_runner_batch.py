@@ -155,7 +155,7 @@ def test_a_driver_that_the_image_lacks_is_named_with_those_it_has(world: World) 
     world.run(batch)
 
     status = world.batch_status(batch)
-    assert (status["phase"], status["reason"]) == ("Failed", "PrepareFailed")
+    assert (status["phase"], status["reason"]) == ("Failed", "DriverNotFound")
     assert "no driver 'espresso' (it has: appwright, command, simulate)" in status["message"]
     assert world.status("one")["infrastructureFailures"] == 1
 
