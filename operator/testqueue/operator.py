@@ -62,7 +62,7 @@ class Operator:
         )
         observer = BatchObserver(metrics, lambda: self._lease.held)
         store = Store(settings.ageing_seconds, observer.changed)
-        planner = Planner(store, new_batch_name)
+        planner = Planner(store, new_batch_name, gather_seconds=settings.gather_seconds)
         observer.attach(planner.estimates)
         metrics.watch_queue(store.waiting)
         metrics.watch_devices(store.device_states)

@@ -34,6 +34,7 @@ class Settings:
     runner_image: str
     appwright_image: str
     ageing_seconds: float
+    gather_seconds: float
     ttl_seconds_after_finished: float
     batch_ttl_seconds: float
     lease_name: str
@@ -85,6 +86,12 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     add("runner-image", "qgjob-runner:latest", "image of the runner, unless the target names one")
     add("appwright-image", "qgjob-runner-appwright:latest", "the same for the driver appwright")
     add("ageing-seconds", 3600.0, "waiting that weighs as much as one step of priority", type=_positive)
+    add(
+        "gather-seconds",
+        0.25,
+        "a new group's first batch waits until no TestJob has joined it for so long, 2 s at most; 0: not at all",
+        type=_seconds,
+    )
     add(
         "ttl-seconds-after-finished",
         86400.0,

@@ -27,6 +27,7 @@ from testqueue.core.actions import (
 from testqueue.core.addresses import Addresses
 from testqueue.core.batching import last_rider, share
 from testqueue.core.estimates import Estimates
+from testqueue.core.gathering import Gathering
 from testqueue.core.model import Group, Key, TargetCounts
 from testqueue.core.nominate import RECHECK_SECONDS, SETTLE_SECONDS, is_unfinished, oddity
 from testqueue.core.pool import Pool
@@ -62,7 +63,9 @@ class Opening:
 class Planner:
     """Plans one pass after another. `new_name` gives a fresh batch name at each call."""
 
-    def __init__(self, store: Store, new_name: Callable[[], str]) -> None:
+    def __init__(self, store: Store, new_name: Callable[[], str], *, gather_seconds: float = 0.0) -> None:
+        """`gather_seconds`: a new group's first batch waits until nobody has joined it for so long."""
+        self._gathering = Gathering(gather_seconds)
         self.estimates = Estimates()
         self._store = store
         self._new_name = new_name
@@ -144,7 +147,7 @@ class Planner:
         held = pool.held.values() if pool else ()
         running = len({*(batch.name for batch in live), *held})
         openings = self._openings(target, pool, running, addresses)
-        batches, again = self._batches(target, openings, now)
+        batches, again, gathering = self._batches(target, openings, now)
         for batch in batches:
             if pool and batch.device:
                 pool.lease(batch.device, batch.name)
@@ -161,6 +164,9 @@ class Planner:
             if counts == target.counts:
                 return None, again
             due = self._reported.get(target.key, 0.0) + REPORT_SECONDS
+            if gathering:
+                # The counts go with the batch that is about to come: one write less.
+                due = max(due, again)
             if now < due:
                 return None, min(again, due)
         self._reported[target.key] = now
@@ -182,12 +188,13 @@ class Planner:
 
     def _batches(
         self, target: TargetView, openings: list[Opening], now: float
-    ) -> tuple[list[CreateBatch], float]:
+    ) -> tuple[list[CreateBatch], float, bool]:
+        """New batches, when to look again at the latest, and whether a place is kept for a group that still grows."""
         store = self._store
-        again = math.inf
+        again, gathering = math.inf, False
         batches: list[CreateBatch] = []
         if not openings:
-            return batches, again
+            return batches, again, gathering
         ordinary = sum(not opening.trial for opening in openings)
         # Each group's first TestJob that no batch of this pass has yet: its score, and its place in the line.
         heads: list[tuple[float, Group, int]] = []
@@ -202,6 +209,10 @@ class Planner:
             if not heads:
                 break
             _, group, place = heapq.heappop(heads)
+            if place == 0 and (gathered := self._gathered(group, now)) > now:
+                # Its place is kept for it: a batch of the next group would have it for minutes.
+                again, gathering = min(again, gathered), True
+                continue
             # A device on probation gets one TestJob, and none that a healthy one could have had.
             slots = max(ordinary - index, 1)
             riders = store.line(
@@ -226,7 +237,13 @@ class Planner:
                     rivals=opening.rivals,
                 )
             )
-        return batches, again
+        return batches, again, gathering
+
+    def _gathered(self, group: Group, now: float) -> float:
+        """Until when a group is left to grow before its first batch."""
+        [first] = self._store.line(group, most=1)
+        changes = self._store.waiting_line(group).changes
+        return self._gathering.until(group, queued=first.queued, changes=changes, now=now)
 
     def _hold(self, group: Group, target: TargetView) -> float:
         """Until when a group waits because its last batch ended before its first test.
