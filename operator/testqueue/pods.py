@@ -153,7 +153,13 @@ def _template(namespace: str, batch: str, target_spec: Mapping[str, Any], images
         # Nobody ever sets it, so the pod never counts as ready to serve, which it isn't: its Job's status would
         # be written twice more, when the pod becomes ready and when it ends.
         "readinessGates": [{"conditionType": NEVER_SERVES}],
-        "securityContext": {**user, "fsGroup": USER, "seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {
+            **user,
+            "fsGroup": USER,
+            # Else the kubelet changes the owner of every file of a cache or of artifacts before each start.
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
         "containers": [
             {
                 "name": CONTAINER,

@@ -25,7 +25,8 @@ TRIES: Final = 5
 FIRST_PAUSE_SECONDS: Final = 1.0
 #: The longest silence of the server, in seconds.
 SILENCE_SECONDS: Final = 20.0
-CHUNK: Final = 1024 * 1024
+#: A stop is noticed after so many bytes.
+CHUNK: Final = 64 * 1024
 _MAY_PASS: Final = frozenset({408, 425, 429})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 

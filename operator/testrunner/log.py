@@ -33,12 +33,12 @@ class Log:
         self._masks = masks
 
     def line(self, text: str) -> None:
-        """A line of the runner's own."""
+        """A line of the runner's own, or several."""
         self._write(text)
 
     def output(self, text: str) -> None:
-        """A line of a program's output. One that looks like a frame is moved in by a space."""
-        self._write(f" {text}" if text.startswith(MARK) else text)
+        """A line of a program's output, or several."""
+        self._write(text)
 
     def begin(self, job: str, attempt: int, copy: Path | None = None) -> None:
         """Everything from here to `end` belongs to this TestJob, and is written to the file `copy` as well."""
@@ -57,7 +57,11 @@ class Log:
         self._write_line(f"{MARK} end {job} attempt={attempt} outcome={outcome}")
 
     def _write(self, text: str) -> None:
-        self._write_line(self._masks.text(text))
+        """A line that looks like a frame is moved in by a space."""
+        text = self._masks.text(text)
+        if MARK in text:
+            text = "\n".join(f" {line}" if line.startswith(MARK) else line for line in text.split("\n"))
+        self._write_line(text)
 
     def _write_line(self, text: str) -> None:
         with self._lock:

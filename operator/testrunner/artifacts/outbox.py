@@ -7,6 +7,7 @@ import threading
 import time
 import traceback
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -143,15 +144,13 @@ class Outbox:
                     max_bytes=self._max_bytes,
                     scratch=self._scratch,
                 )
+                if not self._send(parcel):
+                    return
             except OSError as error:
                 # Never stored with what should have been masked.
                 self._give_up(parcel, f"its folder can't be read: {error}")
-                continue
             except Exception:  # noqa: BLE001 - tests made the folder; the thread is needed for the next one
                 self._give_up(parcel, traceback.format_exc())
-                continue
-            if not self._send(parcel):
-                return
 
     def _next(self) -> Parcel | None:
         with self._changed:
@@ -181,7 +180,9 @@ class Outbox:
                 self._pause()
                 continue
             self._tries, self._trouble = 0, ""
-            shutil.rmtree(parcel.folder, ignore_errors=True)
+            # One that is nested deeper than Python counts goes with the pod.
+            with suppress(RecursionError):
+                shutil.rmtree(parcel.folder, ignore_errors=True)
             return True
         return False
 

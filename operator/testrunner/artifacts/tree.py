@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
+from collections import deque
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -46,23 +47,40 @@ class Tree:
         return Tree(self._folder / path)
 
     def files(self) -> list[File]:
-        """All of them, by name; at most MAX_FILES. What has a name that no store takes is not among them."""
+        """All of them, by name; at most MAX_FILES, in as many folders. What has a name that no store takes is not among
+        them. Raises OSError where the folder itself is none, or a link."""
         found: list[File] = []
-        for top, _, names, descriptor in os.fwalk(self._folder, follow_symlinks=False):
-            below = os.path.relpath(top, self._folder)
-            for name in names:
-                path = name if below == "." else f"{below}/{name}"
+        folders, looked = deque([""]), 0
+        while folders and looked < MAX_FILES and len(found) < MAX_FILES:
+            try:
+                inner, files = self._look(folders.popleft())
+            except OSError:
+                if not looked:
+                    raise
+            else:
+                folders += inner
+                found += files
+            looked += 1
+        return sorted(found, key=lambda file: file.name)[:MAX_FILES]
+
+    def _look(self, folder: str) -> tuple[list[str], list[File]]:
+        """The folders and files right in a folder. Raises OSError."""
+        folders, files = [], []
+        with (
+            opened(self._folder, folder.split("/") if folder else []) as descriptor,
+            os.scandir(descriptor) as entries,
+        ):
+            for entry in entries:
+                path = f"{folder}/{entry.name}" if folder else entry.name
                 if not _is_storable(path):
                     continue
-                try:
-                    about = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                except OSError:
-                    continue
-                if stat.S_ISREG(about.st_mode):
-                    found.append(File(path, about.st_size))
-                if len(found) >= MAX_FILES:
-                    return sorted(found, key=lambda file: file.name)
-        return sorted(found, key=lambda file: file.name)
+                with suppress(OSError):
+                    about = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(about.st_mode):
+                        folders.append(path)
+                    elif stat.S_ISREG(about.st_mode):
+                        files.append(File(path, about.st_size))
+        return sorted(folders), files
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:

@@ -252,3 +252,7 @@ def test_the_targets_template_adds_to_sidecars_by_name() -> None:
     made = courier(app=HEADERS, podTemplate={"spec": {"initContainers": [proxy]}})
 
     assert {"HTTPS_PROXY", "QGJOB_COURIER_SOCKET"} <= set(names(made))
+
+
+def test_a_volume_whose_folder_is_the_pods_already_is_not_gone_through_file_by_file() -> None:
+    assert pod()["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"

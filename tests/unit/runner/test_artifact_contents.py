@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from testrunner.artifacts.contents import choose, prepare, put
 from testrunner.artifacts.tree import File, Tree
 from testrunner.masking import Masks
 from testrunner.readable_paths import ReadablePaths
+from tests.unit.runner.limits import largest_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +41,32 @@ def names(folder: Path) -> list[str]:
 
 def test_files_are_found_in_all_folders(folder: Path) -> None:
     assert Tree(folder).files() == [File("html/data/a.png", 5), File("junit.xml", 12)]
+
+
+def test_folders_that_are_nested_without_end_hide_no_other_file(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=descriptor)
+        inner = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+    try:
+        assert names(folder) == ["html/data/a.png", "junit.xml"]
+    finally:
+        subprocess.run(["rm", "-r", str(folder / "d")], check=True)
+
+
+def test_no_more_folders_are_looked_at_than_may_hold_files(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("testrunner.artifacts.tree.MAX_FILES", 10)
+    for number in range(20):
+        (folder / f"many-{number:02}").mkdir()
+    (folder / "many-19" / "late.txt").touch()
+
+    assert "junit.xml" in names(folder)
+    assert "many-19/late.txt" not in names(folder)
 
 
 def test_links_pipes_and_odd_names_are_not_among_them(folder: Path, tmp_path: Path) -> None:
@@ -97,6 +125,23 @@ def test_what_is_left_out_is_named(folder: Path, scratch: Path) -> None:
     said = (folder / "left-out.txt").read_text()
     assert "video.mp4 (5000 bytes)" in said
     assert "maxBytesPerAttempt" in said
+
+
+def test_what_is_left_out_is_not_copied_first_to_be_masked(folder: Path, scratch: Path) -> None:
+    (folder / "huge.log").write_text("hunter2 " * 1000)
+
+    prepare(folder, masks=Masks(["hunter2"]), paths=ReadablePaths(), max_bytes=100, scratch=scratch)
+
+    assert "huge.log (8000 bytes)" in (folder / "left-out.txt").read_text()
+
+
+def test_a_disk_that_is_full_is_not_filled_further(folder: Path, scratch: Path) -> None:
+    (folder / "huge.log").write_text("hunter2 " * 100_000)
+
+    with largest_file(100_000), pytest.raises(OSError, match="File too large"):
+        prepare(folder, masks=Masks(["hunter2"]), paths=ReadablePaths(), max_bytes=10**9, scratch=scratch)
+
+    assert list(scratch.iterdir()) == []
 
 
 def test_text_is_masked_and_other_files_stay_as_they_are(folder: Path, scratch: Path) -> None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from testrunner.stop import StopToken
+
 
 def for_(seconds: float) -> Callable[[], float]:
     end = time.monotonic() + seconds
@@ -113,6 +115,25 @@ def test_a_folder_that_vanished_costs_only_itself(tmp_path: Path) -> None:
     box.finish(for_(30))
 
     assert list(store.kept) == ["ns/pixels/2026-11-24/job-2-abc/1/log.txt"]
+
+
+def test_whatever_goes_wrong_with_one_parcel_the_next_is_stored(tmp_path: Path) -> None:
+    class Odd(StoreInHand):
+        def store(self, key: str, folder: Path, *, stop: StopToken, log: Callable[[str], None]) -> None:
+            if "job-1-" in key:
+                raise ValueError("nobody has thought of this")
+            super().store(key, folder, stop=stop, log=log)
+
+    store = Odd()
+    box, said = outbox(store, tmp_path / "scratch")
+
+    box.put(parcel(tmp_path, 1, log="one"))
+    box.put(parcel(tmp_path, 2, log="two"))
+    lost = box.finish(for_(30))
+
+    assert [key.split("/")[3] for key in store.kept] == ["job-2-abc"]
+    assert "job-1 (attempt 1)" in lost
+    assert "nobody has thought of this" in said.getvalue()
 
 
 def test_a_store_that_is_not_well_is_not_asked_to_prune(tmp_path: Path) -> None:

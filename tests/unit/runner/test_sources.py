@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import io
 import os
-import resource
 import subprocess
 import tarfile
 import zipfile
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +16,10 @@ from testrunner.sources.git import fetch_git, project_folder
 from testrunner.sources.lookup import require_source, require_test
 from testrunner.sources.store import SourceStore
 from testrunner.stop import StopToken
+from tests.unit.runner.limits import largest_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -148,17 +147,6 @@ def test_whatever_is_wrong_with_an_archive_is_the_submitters_mistake(
         extract(archive, tmp_path / "out")
 
     assert raised.value.reason == "SourceInvalid"
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """A machine that takes no larger one: the nearest thing to a full disk that any user can have."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_machine_that_has_no_room_for_an_archive_is_not_the_submitters_mistake(tmp_path: Path) -> None:
