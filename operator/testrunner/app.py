@@ -210,7 +210,7 @@ class _Fetch:
             secret = self._app.headers_secret
             self._headers = self._secrets.read(APP_HEADERS, secret) if secret else {}
             for name, value in self._headers.items():
-                if not value.isprintable():
+                if not value.isprintable() or not value.isascii():
                     raise InfrastructureError(
                         f"the Secret {secret} (the TestTarget's app.headersSecret): the value of {name} is no header"
                     )

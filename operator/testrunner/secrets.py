@@ -33,7 +33,8 @@ class Secrets:
     def read(self, purpose: str, secret: str) -> dict[str, str]:
         """The keys and values of the Secret (its name is for the error only) that is mounted for a purpose.
 
-        Raises InfrastructureError where it is not there: a runner outside of a cluster, or a Secret without keys.
+        Bytes that are no text are kept as surrogates: another key of the Secret may be a certificate. Raises
+        InfrastructureError where it is not there: a runner outside of a cluster, or a Secret without keys.
         """
         folder = self._folder / purpose
         # Kubernetes' own entries, through which it swaps all keys at once, begin with two dots.
@@ -42,7 +43,7 @@ class Secrets:
             raise InfrastructureError(
                 f"the Secret {secret} is not in {folder}: does it exist in the target's namespace, and has it keys?"
             )
-        return {path.name: path.read_text().rstrip("\n") for path in files}
+        return {path.name: path.read_text(errors="surrogateescape").rstrip("\n") for path in files}
 
     def path(self, purpose: str, key: str) -> Path:
         """The file of one key, for programs that want a file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Objects that one request may delete.
 _MOST_DELETED: Final = 1000
+#: A larger file is sent in parts of this many bytes; between two of them a stop is obeyed.
+_PART_BYTES: Final = 8 * 1024 * 1024
 
 
 class BucketStore:
@@ -52,7 +55,7 @@ class BucketStore:
             for file in tree.files():
                 go_on(stop)
                 with tree.open(file.name) as content:
-                    self._put(s3, key + file.name, content)
+                    self._put(s3, key + file.name, content, stop)
 
     def prune(self, *, stop: StopToken, log: Callable[[str], None]) -> None:
         """One listing of the days where there is nothing to do."""
@@ -72,16 +75,20 @@ class BucketStore:
         except Exception as error:  # boto3's errors have no root of their own
             raise InfrastructureError(f"bucket {self._bucket.bucket}: {error}") from error
 
-    def _put(self, s3: S3Client, key: str, content: BinaryIO) -> None:
+    def _put(self, s3: S3Client, key: str, content: BinaryIO, stop: StopToken) -> None:
         from boto3.s3.transfer import TransferConfig  # noqa: PLC0415 - boto3 is an extra, and slow to import
 
+        # The tests have the machine's cores.
+        config = TransferConfig(
+            multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, use_threads=False
+        )
+        large = os.fstat(content.fileno()).st_size >= _PART_BYTES
         s3.upload_fileobj(
-            content,
+            _UntilStopped(content, stop) if large else content,  # type: ignore[arg-type]
             self._bucket.bucket,
             key,
             ExtraArgs={"ContentType": content_type(key)},
-            # The tests have the machine's cores.
-            Config=TransferConfig(use_threads=False),
+            Config=config,
         )
 
     def _old_days(self, s3: S3Client) -> list[str]:
@@ -109,3 +116,16 @@ class BucketStore:
             if errors := answer.get("Errors"):
                 first = errors[0]
                 raise InfrastructureError(f"{first.get('Key')} can't be deleted: {first.get('Code')}")
+
+
+class _UntilStopped:
+    """A file that is read part by part, each before its request: within one, an error would be tried again."""
+
+    def __init__(self, content: BinaryIO, stop: StopToken) -> None:
+        self._content = content
+        self._stop = stop
+        self.seek, self.tell = content.seek, content.tell
+
+    def read(self, size: int = -1) -> bytes:
+        go_on(self._stop)
+        return self._content.read(size)

@@ -48,12 +48,14 @@ class Tree:
 
     def files(self) -> list[File]:
         """All of them, by name; at most MAX_FILES, in as many folders. What has a name that no store takes is not among
-        them. Raises OSError where the folder itself is none, or a link."""
+        them. Raises OSError where the folder itself can't be read; one that is a link has no files."""
         found: list[File] = []
         folders, looked = deque([""]), 0
         while folders and looked < MAX_FILES and len(found) < MAX_FILES:
             try:
                 inner, files = self._look(folders.popleft())
+            except NotADirectoryError:
+                pass  # a link has taken its place, perhaps that of the topmost one
             except OSError:
                 if not looked:
                     raise

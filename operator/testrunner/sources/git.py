@@ -32,6 +32,7 @@ _REFUSED: Final = re.compile(
     r"|permission denied|host key verification failed|invalid credentials|terminal prompts disabled",
     re.IGNORECASE,
 )
+_USER_INFO: Final = re.compile(r"^(https?://)[^/@]*@")
 _FULL_COMMIT: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
@@ -83,7 +84,7 @@ def fetch_git(
             raise _error(end, source, login)
         return end
 
-    log(f"fetching {revision} of {source.repository}")
+    log(f"fetching {revision} of {_public(source.repository)}")
     must(git("init", "--quiet"))
     shallow = git("fetch", "--quiet", "--depth", "1", "--", source.repository, revision)
     if shallow.returncode == 0:
@@ -105,7 +106,7 @@ def fetch_git(
 
 def project_folder(source: GitSource, folder: Path) -> Path:
     """The project's folder in a fetched repository. Raises SubmitterError where there is none."""
-    missing = f"source.git.path: {source.repository} has no folder {source.path!r}"
+    missing = f"source.git.path: {_public(source.repository)} has no folder {source.path!r}"
     try:
         project = (folder / source.path).resolve()
     except RuntimeError as error:  # Python's word for links that lead in a circle
@@ -115,11 +116,16 @@ def project_folder(source: GitSource, folder: Path) -> Path:
     return project
 
 
+def _public(repository: str) -> str:
+    """The clone URL as it may be shown: some put a token into it."""
+    return _USER_INFO.sub(r"\1", repository)
+
+
 def _error(end: ProcessEnd, source: GitSource, login: GitLogin) -> Exception:
     text = end.tail.strip() or f"git ended with {end.returncode}"
     if _REFUSED.search(text):
         return InfrastructureError(
-            f"the test files could not be fetched: {login.advice(source.repository)}: {text}"
+            f"the test files could not be fetched: {login.advice(_public(source.repository))}: {text}"
         )
     if _NOT_THERE.search(text):
         # Servers hide private repositories from strangers behind a 404.

@@ -348,3 +348,28 @@ def test_a_refusal_names_the_secret_to_check(server: Server, tmp_path: Path, cod
 
     with pytest.raises(InfrastructureError, match=r"check the Secret builds .*app\.headersSecret"):
         fetch_with_headers(server, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value", [b"two\nlines", "caf\N{LATIN SMALL LETTER E}\N{EURO SIGN}".encode(), b"\xff\xfe"]
+)
+def test_a_value_that_is_no_header_names_its_secret_and_not_itself(
+    server: Server, tmp_path: Path, value: bytes
+) -> None:
+    secrets = secret_headers(tmp_path)
+    (tmp_path / "secrets/app-headers/X-Api-Key").write_bytes(value)
+
+    with pytest.raises(
+        InfrastructureError, match=r"the Secret builds .*: the value of X-Api-Key is no header"
+    ) as raised:
+        fetch_app(
+            App(url=server.url + "/{appVersionId}/app.apk", headers_secret="builds"),
+            "v1",
+            tmp_path / "app",
+            secrets=secrets,
+            stop=StopToken(),
+            log=lambda _: None,
+        )
+
+    assert repr(value)[2:-1] not in str(raised.value)
+    assert server.paths == []

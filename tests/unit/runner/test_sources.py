@@ -213,6 +213,24 @@ def fetch(repository: str, to: Path, **fields: str) -> Path:
     return project_folder(source, to)
 
 
+def test_a_password_in_a_clone_url_is_not_logged(tmp_path: Path) -> None:
+    log: list[str] = []
+    source = GitSource(repository="https://ci:hunter2@127.0.0.1:1/tests.git")
+
+    with pytest.raises(InfrastructureError) as raised:
+        fetch_git(
+            source,
+            tmp_path / "out",
+            environment={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+            timeout=60,
+            stop=StopToken(),
+            log=log.append,
+        )
+
+    assert log == ["fetching HEAD of https://127.0.0.1:1/tests.git"]
+    assert "hunter2" not in str(raised.value)
+
+
 def test_git_fetches_the_default_branch_and_its_folder(repository: Repository, tmp_path: Path) -> None:
     project = fetch(repository.url, tmp_path / "out", path="e2e")
 
