@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hack.s3server import S3Server
 from tests.apiserver.runner_support import World, command, eventually
+from tests.apiserver.stored_support import BUCKET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from hack.localcluster.throwaway import ThrowawayControlPlane
+    from hack.s3server import S3Server
 
-BUCKET = "artifacts"
 JUNIT = """echo '<testsuite name="s"><testcase name="shows the cart"/></testsuite>' > "$QGJOB_REPORT_DIR/junit.xml";"""
 FAILS = """echo '<testsuite name="s"><testcase name="pays"><failure message="typed correct-horse"/></testcase>
 </testsuite>' > "$QGJOB_REPORT_DIR/junit.xml"; exit 1"""
@@ -26,13 +25,6 @@ FAILS = """echo '<testsuite name="s"><testcase name="pays"><failure message="typ
 @pytest.fixture
 def world(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> World:
     return World(crds.kubeconfig, namespace, tmp_path)
-
-
-@pytest.fixture
-def s3(tmp_path: Path) -> Iterator[S3Server]:
-    with S3Server(tmp_path / "s3") as server:
-        server.client().create_bucket(Bucket=BUCKET)
-        yield server
 
 
 @pytest.fixture
@@ -103,6 +95,22 @@ def test_a_secret_is_masked_wherever_it_goes(world: World, s3: S3Server, env: di
     assert everything.count(b"***") == 4  # the log twice, JUnit, attempt.json
     assert b"correct-horse" not in everything
     assert "correct-horse" not in runner.output
+
+
+def test_reports_have_paths_in_the_source_and_the_log_has_them_as_they_were(
+    world: World, s3: S3Server, env: dict[str, str]
+) -> None:
+    fails = FAILS.replace("typed correct-horse", "'\"$PWD/tests/pay.py:7\"'")
+    world.target(artifacts=in_bucket(s3), driver=command('echo "at $PWD/tests/pay.py:7"; ' + fails))
+
+    with world.running(world.batch([world.job("one", maxRetries=0)]), env=env) as runner:
+        assert runner.wait() == 0, runner.output
+
+    found = files(world, s3, "one")
+    assert world.status("one")["message"] == "1 failed: pays: tests/pay.py:7"
+    assert b'<failure message="tests/pay.py:7"/>' in found["junit.xml"]
+    assert json.loads(found["attempt.json"])["message"] == "1 failed: pays: tests/pay.py:7"
+    assert f"at {world.folder}".encode() in found["log.txt"]
 
 
 def test_a_store_that_is_down_delays_no_result_and_gets_all_when_it_comes_back(
