@@ -127,6 +127,35 @@ class _Source:
         self._entries = _scan(self._folder)
 
 
+def put_back(folder: Path, pristine: Path) -> None:
+    """Make a copy of a folder what it was, by names, sizes and times; dependencies and caches stay.
+
+    One that is too large to be looked through stays as it is. Raises OSError where something can't be put back.
+    """
+    try:
+        wanted, now = _scan(pristine), _scan(folder)
+    except _TooLargeError:
+        return
+    for name, entry in reversed(now.items()):
+        before = wanted.get(name)
+        if before is None or before.is_folder != entry.is_folder:
+            _remove(folder / name)
+        elif not entry.is_folder and not _alike(folder / name, pristine / name):
+            (folder / name).unlink()
+    for name, before in wanted.items():
+        if not os.path.lexists(folder / name):
+            _copy(pristine / name, folder / name, before)
+
+
+def _alike(one: Path, other: Path) -> bool:
+    first, second = one.lstat(), other.lstat()
+    return (first.st_mode, first.st_size, first.st_mtime_ns) == (
+        second.st_mode,
+        second.st_size,
+        second.st_mtime_ns,
+    )
+
+
 def _scan(folder: Path) -> dict[str, _Entry]:
     """Everything below the folder by relative path, each folder before what is in it. Links are not followed."""
     found: dict[str, _Entry] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -88,3 +89,23 @@ def test_the_filter_matches_one_file_only(source: Path, kit: Kit, other: str, ma
 
 def test_a_line_of_the_file_can_be_chosen(source: Path, kit: Kit) -> None:
     assert make(source, kit).filter("tests/a.spec.ts:12").endswith("$/:12")
+
+
+def test_what_a_test_did_to_the_copy_of_a_read_only_project_is_undone_for_the_next(
+    source: Path, kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source / "tests").mkdir()
+    for name in ("changed", "removed"):
+        (source / "tests" / name).write_text("original")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    copy = make(source, kit).folder
+    (copy / "tests" / "changed").write_text("0riginal")
+    (copy / "tests" / "removed").unlink()
+    (copy / "added").touch()
+
+    project = make(source, kit)
+
+    assert (project.folder, project.config.is_file()) == (copy, True)
+    assert [(copy / "tests" / name).read_text() for name in ("changed", "removed")] == ["original"] * 2
+    assert not (copy / "added").exists()
+    assert (copy / "node_modules").resolve() == kit.home / "node_modules"

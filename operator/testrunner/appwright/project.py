@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from ..drivers.base import SubmitterError
+from ..isolation import put_back
 from .kit import PLAYWRIGHT_CLI, Kit
 from .pairs import problem
 
@@ -115,4 +116,7 @@ def _copy(source: Path, scratch: Path) -> Path:
         if (source / "node_modules").exists():
             (partial / "node_modules").symlink_to(source / "node_modules")
         partial.rename(target)
+    else:
+        # The source itself is what tests can't change; the copy they can.
+        put_back(target, source)
     return target
