@@ -100,7 +100,10 @@ class Adbd:
         if m[1] == "exec" and (sized := _STREAMED_INSTALL.match(line)):
             content = await stream.read_exactly(int(sized[1]))
             await self.device.while_installing(content)
-            await stream.write(self.device.install(content, client=client, downgrade="'-d'" in line).encode())
+            answer = self.device.install(
+                content, client=client, downgrade="'-d'" in line, grant="'-g'" in line
+            )
+            await stream.write(answer.encode())
             return
         if "am instrument" in line:
             await self._instrument(stream, line, framed=framed)

@@ -43,6 +43,7 @@ def make(app: dict[str, Any], manifest_changes: dict[str, Any] | None = None) ->
         version_name=app.get("versionName", "1.0"),
         label=app.get("label", app["package"]),
         activity=app.get("activity", app["package"] + ".MainActivity"),
+        permissions=tuple(app.get("permissions", ())),
     )
     m = replace(m, **(manifest_changes or {}))
     out = io.BytesIO()

@@ -127,14 +127,14 @@ class Device:
             if not apk.read(data).manifest.package.startswith(HELPERS):
                 await asyncio.sleep(self.install_seconds)
 
-    def install(self, data: bytes, *, client: str, downgrade: bool = False) -> str:
+    def install(self, data: bytes, *, client: str, downgrade: bool = False, grant: bool = False) -> str:
         if not self.manages_packages:
             return NO_PACKAGE_SERVICE
         refuse = ""
         if self.fault.kind in ("install", "storage-full"):
             own = self.fault.detail if self.fault.kind == "install" else ""
             refuse = own or DEFAULT_INSTALL_FAILURE
-        answer = self.packages.install(data, client=client, refuse=refuse, downgrade=downgrade)
+        answer = self.packages.install(data, client=client, refuse=refuse, downgrade=downgrade, grant=grant)
         self.logcat.write("PackageManager", f"installation: {answer.strip()}")
         return answer
 
@@ -299,7 +299,12 @@ class Device:
             "taps": counts["tap"],
             "live_session": self.live_session.id if self.live_session else None,
             "packages": {
-                name: {"version": p.manifest.version_name, "sha256": p.sha256, "data": p.data}
+                name: {
+                    "version": p.manifest.version_name,
+                    "sha256": p.sha256,
+                    "data": p.data,
+                    "granted": sorted(p.granted),
+                }
                 for name, p in self.packages.installed.items()
             },
         }

@@ -49,6 +49,7 @@ class Manifest:
     target_sdk: int = 34
     label: str = ""
     activity: str = ""  # the one that a launcher starts; empty where the package has none
+    permissions: tuple[str, ...] = ()
 
     @property
     def component(self) -> str:
@@ -64,6 +65,9 @@ def write(m: Manifest) -> bytes:
     )
     w.start("uses-sdk", {}, {"minSdkVersion": m.min_sdk, "targetSdkVersion": m.target_sdk})
     w.end("uses-sdk")
+    for permission in m.permissions:
+        w.start("uses-permission", {}, {"name": permission})
+        w.end("uses-permission")
     w.start("application", {}, {"label": m.label})
     w.start("activity", {}, {"name": m.activity, "exported": True})
     w.start("intent-filter", {}, {})
@@ -96,6 +100,7 @@ def empty_resource_table() -> bytes:
 def _summary(elements: Iterator[tuple[int, str, dict[str, Value]]]) -> Manifest:
     found: dict[str, Value] = {}
     activity, launcher = "", ""
+    permissions: list[str] = []
     actions: set[str] = set()
     for _, tag, attributes in elements:
         name = str(attributes.get("name", ""))
@@ -103,6 +108,8 @@ def _summary(elements: Iterator[tuple[int, str, dict[str, Value]]]) -> Manifest:
             found |= attributes
         elif tag == "uses-sdk":
             found |= {k: attributes[k] for k in ("minSdkVersion", "targetSdkVersion") if k in attributes}
+        elif tag == "uses-permission":
+            permissions.append(name)
         elif tag == "application":
             found["label"] = attributes.get("label", "")
         elif tag in ("activity", "activity-alias"):
@@ -126,6 +133,7 @@ def _summary(elements: Iterator[tuple[int, str, dict[str, Value]]]) -> Manifest:
         target_sdk=int(found.get("targetSdkVersion", 1)),
         label=str(found.get("label", "")),
         activity=launcher,
+        permissions=tuple(permissions),
     )
 
 

@@ -24,7 +24,7 @@ class Package:
     size: int
     screens: dict[str, Any] | None
     data: dict[str, Any] = field(default_factory=dict)
-    granted: bool = False
+    granted: set[str] = field(default_factory=set)
 
 
 class PackageManager:
@@ -35,7 +35,9 @@ class PackageManager:
         self.install_counts: dict[str, int] = {}
         self._journal = journal
 
-    def install(self, data: bytes, *, client: str, refuse: str = "", downgrade: bool = False) -> str:
+    def install(
+        self, data: bytes, *, client: str, refuse: str = "", downgrade: bool = False, grant: bool = False
+    ) -> str:
         """Installs an APK; returns what `pm install` prints. `refuse` is a failure to answer with."""
         try:
             found = apk.read(data)
@@ -61,7 +63,8 @@ class PackageManager:
         digest = hashlib.sha256(data).hexdigest()
         # An update keeps the app's data, as on any phone.
         kept = old.data if old else {}
-        self.installed[m.package] = Package(m, digest, len(data), found.screens, kept)
+        granted = set(m.permissions) if grant else old.granted if old else set()
+        self.installed[m.package] = Package(m, digest, len(data), found.screens, kept, granted)
         self.install_counts[m.package] = self.install_counts.get(m.package, 0) + 1
         self._journal.note("install", **about, sha256=digest, bytes=len(data))
         return "Success\n"
@@ -76,8 +79,16 @@ class PackageManager:
         package = self.installed.get(name)
         if package is None:
             return False
-        package.data, package.granted = {}, False
+        package.data, package.granted = {}, set()
         self._journal.note("clear-data", package=name, client=client)
+        return True
+
+    def grant(self, name: str, permission: str) -> bool:
+        """As every permission here has to be granted at run time; False where the app does not ask for it."""
+        package = self.installed.get(name)
+        if package is None or permission not in package.manifest.permissions:
+            return False
+        package.granted.add(permission)
         return True
 
     def describe(self, name: str) -> str:
@@ -86,12 +97,17 @@ class PackageManager:
         if package is None:
             return f"Unable to find package: {name}\n"
         m = package.manifest
+        requested = "".join(f"      {each}\n" for each in m.permissions)
+        runtime = "".join(
+            f"        {each}: granted={str(each in package.granted).lower()}, flags=[ USER_SENSITIVE ]\n"
+            for each in m.permissions
+        )
         return (
             f"Packages:\n  Package [{name}] (1a2b3c):\n    userId=10100\n"
             f"    versionCode={m.version_code} minSdk={m.min_sdk} targetSdk={m.target_sdk}\n"
-            f"    versionName={m.version_name}\n    requested permissions:\n    install permissions:\n"
+            f"    versionName={m.version_name}\n    requested permissions:\n{requested}    install permissions:\n"
             "    User 0: ceDataInode=1 installed=true hidden=false suspended=false stopped=false\n"
-            "      runtime permissions:\n"
+            f"      runtime permissions:\n{runtime}"
         )
 
     def _refused(self, code: str, why: str, **about: Any) -> str:

@@ -42,6 +42,7 @@ QUIET = {
     "device_config",
     "monkey",
     "log",
+    "true",
     "wait",
 }
 
@@ -137,7 +138,7 @@ def _pm(call: Call) -> Answer:
         content = device.files.get(name)
         if content is None:
             return 1, f"Failure [INSTALL_FAILED_INVALID_URI: {name}]\n"
-        answer = device.install(content, client=call.client, downgrade="-d" in args)
+        answer = device.install(content, client=call.client, downgrade="-d" in args, grant="-g" in args)
         return int(not answer.startswith("Success")), answer
     if action == "uninstall":
         done = device.uninstall(name, client=call.client)
@@ -147,7 +148,10 @@ def _pm(call: Call) -> Answer:
     if action in ("resolve-activity", "query-activities"):
         package = installed.get(name)
         return (0, f"priority=0\n{package.manifest.component}\n") if package else (0, "No activity found\n")
-    if action in ("grant", "revoke", "disable-user", "enable", "trim-caches"):
+    if action == "grant" and len(args) > 2:
+        done = device.packages.grant(args[-2], name)
+        return (0, "") if done else (255, f"Package {args[-2]} has not requested permission {name}\n")
+    if action in ("revoke", "disable-user", "enable", "trim-caches"):
         return 0, ""
     return _unknown(call, "pm")
 

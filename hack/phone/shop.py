@@ -32,6 +32,7 @@ def describe(version: str) -> dict[str, Any] | None:
         "package": PACKAGE,
         "activity": f"{PACKAGE}.MainActivity",
         "label": "Shop",
+        "permissions": ["android.permission.CAMERA"],
         "versionName": version,
         "versionCode": major * 1_000_000 + minor * 1_000 + patch,
         "data": {"user": "", "basket": 0, "orders": 0, "notifications": "off"},

@@ -93,6 +93,16 @@ def test_no_test_meets_what_the_one_before_has_left(pool: Pool) -> None:
     assert pool.phone.state()["packages"][PACKAGE]["data"]["launches"] == 1
 
 
+def test_every_test_has_the_permissions_that_the_install_has_granted(pool: Pool) -> None:
+    pool.target()
+
+    pool.run("clear", "clear")
+
+    assert pool.happened() == ["install", "clear-data"]
+    assert pool.phases(2) == ["Succeeded"] * 2
+    assert pool.phone.state()["packages"][PACKAGE]["granted"] == ["android.permission.CAMERA"]
+
+
 def test_empty_commands_leave_the_phone_alone(pool: Pool) -> None:
     pool.target(install=[], clear=[])
 

@@ -33,6 +33,7 @@ _LOOK_SECONDS: Final = 0.2
 _AGAIN_SECONDS: Final = 1.0
 _FIRST_LOOKS: Final = 10
 _FIRST_LOOK_SECONDS: Final = 0.1
+_GRANTED: Final = re.compile(r"^\s+([\w.]+): granted=true\b", re.MULTILINE)
 _FAILURE: Final = re.compile(r"(?:Failure|failed to install[^\[]*|Error)[^\[\n]*\[([^\]\n]+)\]")
 
 
@@ -57,6 +58,7 @@ class Adb:
         self._environment = {**environment, "ANDROID_ADB_SERVER_PORT": str(self.server_port)}
         self._environment.pop("ANDROID_SERIAL", None)
         self._start = Start()
+        self._granted: dict[str, tuple[str, ...]] = {}
 
     def connect(self, stop: StopToken, seconds: float) -> None:
         """Connect, and wait until the device answers.
@@ -163,15 +165,27 @@ class Adb:
                     f"{app.name} can't be installed on {self.name} or any device like it: {reason}",
                 )
             raise self._failed(f"{app.name} could not be installed: {reason}")
+        # One that can't be asked grants nothing again; what is wrong with it, the next command tells.
+        with suppress(AdbError):
+            self._granted[package] = granted_permissions(self.shell("dumpsys", "package", package))
 
     def clear(self, package: str) -> None:
-        """Remove the app's data and stop it. Raises InfrastructureError."""
+        """Remove the app's data and stop it. Raises InfrastructureError.
+
+        That takes the permissions back that `install` has granted, so they are granted again: a test finds the same
+        app whether it is the first of its batch or not.
+        """
         try:
             said = self.shell("pm", "clear", package, seconds=60.0)
         except AdbError as error:
             raise self._failed(f"the data of {package} could not be cleared: {error}") from error
         if "Success" not in said:
             raise self._failed(f"the data of {package} could not be cleared: {said.strip()}")
+        if again := [f"pm grant {package} {permission}" for permission in self._granted.get(package, ())]:
+            try:
+                self.shell("; ".join([*again, "true"]), seconds=60.0)
+            except AdbError as error:
+                raise self._failed(f"{package} could not be given its permissions again: {error}") from error
 
     def remove_forwards(self) -> None:
         """Give up every port of this machine that leads to the device. Raises AdbError."""
@@ -259,6 +273,13 @@ def _output(process: subprocess.Popen[str], seconds: float, stop: StopToken | No
         with suppress(subprocess.TimeoutExpired):
             return process.communicate(timeout=left if stop is None else min(left, _LOOK_SECONDS))[0]
     raise AdbError(f"no answer within {seconds:g} s")
+
+
+def granted_permissions(dumpsys: str) -> tuple[str, ...]:
+    """The permissions that an app asks for at run time and has, in what `dumpsys package` prints of it."""
+    _, _, runtime = dumpsys.partition("runtime permissions:")
+    # There is a part for each user of the device; the first is the one that apps are installed for.
+    return tuple(_GRANTED.findall(runtime.partition("runtime permissions:")[0]))
 
 
 def install_failure(output: str) -> str:
