@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -22,6 +21,7 @@ from qgjob.api.credentials import CACHE_FOLDER
 
 from .drivers.base import Stopped
 from .no_links import new_file, open_file, opened
+from .removal import remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,7 +100,7 @@ class Cache:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
 
     @contextmanager
     def read(self, folder: Path, name: str) -> Iterator[BinaryIO]:
@@ -222,17 +222,19 @@ def _is_still(file: IO[bytes], lock: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """A folder, or a link that someone has put in its place."""
-    if path.is_symlink():
-        path.unlink(missing_ok=True)
-    else:
-        shutil.rmtree(path, ignore_errors=True)
+    """A folder, or what someone has put in its place; what can't be removed stays."""
+    with suppress(OSError):
+        remove(path)
 
 
 def _size(folder: Path) -> int:
-    total = 0
-    for top, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                total += (Path(top) / name).lstat().st_size
+    """In bytes; what is too deep to be named by a path, or may not be read, counts for nothing."""
+    total, waiting = 0, [folder]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
     return total

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from .removal import remove
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -65,7 +67,8 @@ class Isolation:
         try:
             yield {"TMPDIR": str(temporary)}
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            with suppress(OSError):
+                remove(temporary)
             if kept := self._sources[source]:
                 try:
                     kept.restore()
@@ -115,7 +118,7 @@ class _Source:
         for name, entry in reversed(now.items()):
             before = self._entries.get(name)
             if before is None or before.is_folder != entry.is_folder:
-                _remove(self._folder / name)
+                remove(self._folder / name)
             elif not entry.is_folder and before != entry:
                 (self._folder / name).unlink()
         for name, before in self._entries.items():
@@ -139,7 +142,7 @@ def put_back(folder: Path, pristine: Path) -> None:
     for name, entry in reversed(now.items()):
         before = wanted.get(name)
         if before is None or before.is_folder != entry.is_folder:
-            _remove(folder / name)
+            remove(folder / name)
         elif not entry.is_folder and not _alike(folder / name, pristine / name):
             (folder / name).unlink()
     for name, before in wanted.items():
@@ -192,11 +195,3 @@ def _copy(here: Path, there: Path, entry: _Entry) -> None:
     elif stat.S_ISREG(entry.mode) or stat.S_ISLNK(entry.mode):
         there.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(here, there, follow_symlinks=False)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        with suppress(FileNotFoundError):
-            path.unlink()

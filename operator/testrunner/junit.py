@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 #: A larger report is not read.
 MAX_REPORT_BYTES: Final = 256 * 1024 * 1024
-#: Characters of a failure that are kept, and failures whose text is kept.
+#: Characters of a failure (its message, its text) or a name that are kept, and failures whose text is kept.
 _TEXT: Final = 4000
 _KEPT: Final = 100
 _IN_MESSAGE: Final = 3
@@ -106,17 +106,17 @@ class _Reader:
                 self.is_junit = True
             case "testsuite":
                 self.is_junit = True
-                self._suites.append(attributes.get("name", ""))
+                self._suites.append(attributes.get("name", "")[:_TEXT])
             case "testcase":
                 self.is_junit = True
                 self._summary.cases += 1
-                self._case = attributes.get("name", "")
+                self._case = attributes.get("name", "")[:_TEXT]
                 self._case_failed = False
             case "skipped" if self._case is not None:
                 self._summary.skipped += 1
             case "failure" | "error" if self._case is not None or self._suites:
                 self._in_failure = True
-                self._message = attributes.get("message", "")
+                self._message = attributes.get("message", "")[:_TEXT]
                 self._text, self._length = [], 0
 
     def text(self, data: str) -> None:
@@ -145,5 +145,6 @@ class _Reader:
         text = "".join(self._text).strip()
         first = next(iter((self._message.strip() or text).splitlines()), "")
         # Outside a case the suite itself failed: its set-up, or a file that doesn't compile.
-        name = self._case if self._case is not None else self._suites[-1]
+        suite = self._suites[-1] if self._suites else ""
+        name = suite if self._case is None else self._case
         self._summary.failures.append(Failure(name, first, f"{self._message}\n{text}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 import traceback
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..drivers.base import InfrastructureError, Stopped
+from ..removal import remove
 from ..stop import StopToken
 from .contents import prepare
 from .tree import Tree
@@ -91,7 +91,7 @@ class Outbox:
             self._changed.notify_all()
         for each in dropped:
             self._log.line(f"the artifacts of {each.name} are given up: too many wait for the store")
-            shutil.rmtree(each.folder, ignore_errors=True)
+            _discard(each)
 
     def finish(self, seconds_left: Callable[[], float]) -> str:
         """No more parcels come: wait until all are stored, but at most as long as `seconds_left()` is positive.
@@ -180,9 +180,7 @@ class Outbox:
                 self._pause()
                 continue
             self._tries, self._trouble = 0, ""
-            # One that is nested deeper than Python counts goes with the pod.
-            with suppress(RecursionError):
-                shutil.rmtree(parcel.folder, ignore_errors=True)
+            _discard(parcel)
             return True
         return False
 
@@ -198,6 +196,11 @@ class Outbox:
         self._log.line(f"the artifacts of {parcel.name} are given up: {why}")
         with self._changed:
             self._lost.append(parcel)
+
+
+def _discard(parcel: Parcel) -> None:
+    with suppress(OSError):
+        remove(parcel.folder)
 
 
 def _size(folder: Path) -> int:

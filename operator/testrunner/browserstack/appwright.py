@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from qgjob.api.drivers import AppWrightSettings
@@ -22,6 +22,7 @@ from ..drivers.base import (
     TestRun,
 )
 from ..process import run_process
+from ..removal import remove
 from ..sources.lookup import require_source, require_test
 from .cloud import Cloud
 from .texts import QUEUE_FULL
@@ -95,7 +96,8 @@ class CloudAppWrightDriver(Driver):
             if not test.stop.at_once:
                 self._cloud.close_sessions(test.stop.reason or "the test left it open", since=mark)
         # Playwright has copied each video to its test case.
-        shutil.rmtree(test.report_dir / "artifacts" / "videos-store", ignore_errors=True)
+        with suppress(OSError):
+            remove(test.report_dir / "artifacts" / "videos-store")
         if end.stopped:
             raise Stopped(test.stop.reason)
         found = events.parse(log.read_text(errors="replace")) if log.exists() else []

@@ -8,7 +8,7 @@ import stat
 import tarfile
 import zipfile
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from ..drivers.base import InfrastructureError, SubmitterError
 
@@ -19,11 +19,20 @@ if TYPE_CHECKING:
 #: Bytes and files that an archive may unpack to.
 MAX_BYTES: Final = 1024 * 1024 * 1024
 MAX_FILES: Final = 100_000
+#: Bytes of a header that a member may have beside its 512: a long name, attributes.
+MAX_HEADER_BYTES: Final = 64 * 1024
 #: Errors that say nothing of the archive.
 _MACHINES: Final = frozenset(
     {
         *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO),
         *(errno.EMFILE, errno.ENFILE, errno.ENOMEM),
+    }
+)
+#: Of tar: what stands before a member, and describes it or all that follow.
+_HEADERS: Final = frozenset(
+    {
+        *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+        *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
     }
 )
 
@@ -55,9 +64,23 @@ def invalid(message: str) -> SubmitterError:
 
 
 def _extract_tar(archive: Path, into: Path, max_bytes: int, max_files: int) -> None:
-    with tarfile.open(archive, "r:*") as tar:
+    with tarfile.open(archive, "r:*", tarinfo=_Member) as tar:
         # The filter refuses what leads outside, devices, and odd permissions; it leaves counting to us.
         tar.extractall(into, members=_counted(tar, max_bytes, max_files), filter="data")
+
+
+class _Member(tarfile.TarInfo):
+    """Refuses what tarfile reads into memory, whatever its size, before the member is there to be counted."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """A member by its first block. Raises SubmitterError."""
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _HEADERS and member.size > MAX_HEADER_BYTES:
+            raise invalid(f"the archive has a header of more than {MAX_HEADER_BYTES} bytes")
+        if member.type == tarfile.GNUTYPE_SPARSE:
+            raise invalid(f"the archive has a file with holes ({member.name!r}): pack it without --sparse")
+        return member
 
 
 def _counted(tar: tarfile.TarFile, max_bytes: int, max_files: int) -> Iterator[tarfile.TarInfo]:

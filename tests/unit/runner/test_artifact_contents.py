@@ -189,3 +189,13 @@ def test_reports_have_paths_in_the_source_and_other_files_those_of_the_pod(
 )
 def test_a_browser_is_told_what_a_file_is(name: str, kind: str) -> None:
     assert content_type(name) == kind
+
+
+def test_a_file_with_holes_is_left_out_before_it_is_written_in_full(folder: Path, scratch: Path) -> None:
+    (folder / "huge.txt").write_text("x" * 10_000)
+    os.truncate(folder / "huge.txt", 1 << 40)
+
+    prepare(folder, masks=Masks(["hunter2"]), paths=ReadablePaths(), max_bytes=1_000_000, scratch=scratch)
+
+    assert "huge.txt (1099511627776 bytes)" in (folder / "left-out.txt").read_text()
+    assert not (folder / "huge.txt").exists()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from testrunner.masking import Masks
 from tests.unit.runner.artifacts import StoreInHand, outbox, parcel
+from tests.unit.runner.deep import make_deep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,3 +147,20 @@ def test_a_store_that_is_not_well_is_not_asked_to_prune(tmp_path: Path) -> None:
         box.prune(for_(30))
 
     assert (well.prunes, unwell.prunes) == (1, 0)
+
+
+def test_folders_deeper_than_any_path_keep_neither_their_attempt_nor_the_next_one_from_being_stored(
+    tmp_path: Path,
+) -> None:
+    store = StoreInHand()
+    box, said = outbox(store, tmp_path / "scratch", masks=Masks(["hunter2"]))
+    deep = parcel(tmp_path, 1, log="one")
+    make_deep(deep.folder)
+
+    box.put(deep)
+    box.put(parcel(tmp_path, 2, log="two"))
+    box.finish(for_(30))
+
+    assert sorted(store.kept.values()) == [b"one", b"two"]
+    assert said.getvalue() == ""
+    assert list(tmp_path.glob("reports-*")) == []

@@ -12,6 +12,7 @@ from qgjob.api.stores import Cache as CacheSettings
 from testrunner.cache import ABANDONED_SECONDS, Cache, CacheBusy
 from testrunner.drivers.base import Stopped
 from testrunner.stop import StopToken
+from tests.unit.runner.deep import make_deep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,3 +149,20 @@ def test_a_cache_that_can_not_be_written_is_told_of_and_not_used(tmp_path: Path)
 
 def test_a_target_without_a_cache_has_none(tmp_path: Path) -> None:
     assert Cache.find(None, str(tmp_path), print) is None
+
+
+def test_folders_deeper_than_any_path_that_a_test_left_there_keep_nothing_from_being_kept(
+    tmp_path: Path,
+) -> None:
+    cache = Cache(tmp_path, 10)
+    victim, left = fill(cache, "victim", 100), tmp_path / ".new-left"
+    left.mkdir()
+    for folder in (victim, left):
+        make_deep(folder)
+    victim.with_suffix(".size").unlink()
+    os.utime(left, (0, 0))
+
+    assert fill(cache, "next", 10).is_dir()
+
+    assert not victim.exists()
+    assert not left.exists()

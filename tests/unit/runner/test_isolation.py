@@ -10,6 +10,7 @@ import pytest
 
 from testrunner import isolation
 from testrunner.isolation import Isolation
+from tests.unit.runner.deep import make_deep
 
 
 @pytest.fixture
@@ -152,3 +153,12 @@ def test_a_large_source_is_left_alone_and_the_log_says_so(
 
     assert (source / "new.txt").exists()
     assert "the next one finds" in lines[0]
+
+
+def test_folders_deeper_than_any_path_cost_neither_the_result_nor_the_next_test(
+    isolated: Isolation, source: Path
+) -> None:
+    with isolated.around(source) as own:
+        make_deep(Path(own["TMPDIR"]))
+
+    assert not Path(own["TMPDIR"]).exists()

@@ -92,3 +92,24 @@ def test_what_is_no_report_is_refused_by_name(tmp_path: Path, text: str, why: st
 
 def test_no_files_are_no_cases() -> None:
     assert read_reports([]).cases == 0
+
+
+def test_of_endless_names_and_messages_as_much_is_kept_as_people_read(tmp_path: Path) -> None:
+    endless = "x" * 1_000_000
+    path = tmp_path / "r.xml"
+    path.write_text(
+        f'<testsuite name="{endless}"><failure message="{endless}"/>'
+        f'<testcase name="{endless}"><failure message="{endless}">{endless}</failure></testcase></testsuite>'
+    )
+
+    summary = read_reports([path])
+
+    assert (summary.cases, summary.failed) == (1, 2)
+    assert max(len(each.case) + len(each.text) for each in summary.failures) < 20_000
+
+
+def test_a_case_inside_of_a_failure_is_no_riddle(tmp_path: Path) -> None:
+    path = tmp_path / "r.xml"
+    path.write_text('<testcase name="a"><failure message="no"><testcase name="b"/></failure></testcase>')
+
+    assert read_reports([path]).failed == 1

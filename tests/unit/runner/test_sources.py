@@ -326,3 +326,25 @@ def test_whatever_goes_wrong_with_one_source_the_others_are_prepared(tmp_path: P
         with pytest.raises(InfrastructureError, match="could not be prepared: ValueError: nobody has"):
             store.prepare(bad, "", StopToken())
     assert store.prepare(good, "", StopToken()).folder == tmp_path
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_header_that_would_fill_the_memory_is_refused_before_it_is_read(
+    tmp_path: Path, kind: bytes
+) -> None:
+    info = member("long", type=kind)
+    info.size = 1 << 32
+    archive = tmp_path / "archive"
+    archive.write_bytes(info.tobuf(tarfile.GNU_FORMAT))
+    os.truncate(archive, 1 << 32)  # its zeros take no room, until someone reads them
+
+    with pytest.raises(SubmitterError, match="a header of more than 65536 bytes"):
+        extract(archive, tmp_path / "out")
+
+
+def test_a_tar_that_counts_its_holes_is_refused(tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archive.write_bytes(member("disk.img", type=tarfile.GNUTYPE_SPARSE).tobuf() + bytes(10240))
+
+    with pytest.raises(SubmitterError, match="pack it without --sparse"):
+        extract(archive, tmp_path / "out")

@@ -1,0 +1,51 @@
+"""Removing what tests have made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from testrunner.removal import remove
+from tests.unit.runner.deep import make_deep
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_folder_deeper_than_any_path_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    make_deep(folder)
+
+    remove(folder)
+
+    assert not folder.exists()
+
+
+def test_what_links_lead_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "else").mkdir()
+    (tmp_path / "else" / "file").write_text("kept")
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    for place in ("link", "folder/link", "folder/inner/link"):
+        (tmp_path / place).symlink_to(tmp_path / "else")
+
+    remove(tmp_path / "folder")
+    remove(tmp_path / "link")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["else"]
+    assert (tmp_path / "else" / "file").read_text() == "kept"
+
+
+def test_a_folder_that_was_made_unreadable_is_removed(tmp_path: Path) -> None:
+    inner = tmp_path / "folder" / "inner" / "more"
+    inner.mkdir(parents=True)
+    (inner / "file").touch()
+    for folder in (inner, inner.parent, inner.parent.parent):
+        folder.chmod(0)
+
+    remove(tmp_path / "folder")
+
+    assert not (tmp_path / "folder").exists()
+
+
+def test_what_is_gone_already_is_no_error(tmp_path: Path) -> None:
+    remove(tmp_path / "nothing")
