@@ -102,6 +102,7 @@ class Trial:
         self._installs = self.phone.installs()
         self._uploads = self.cloud.count("upload")
         self._sessions = self.cloud.count("session-open")
+        self._events = len(self.cloud.cloud.journal.events)
 
     # ---- what is done
 
@@ -230,6 +231,12 @@ class Trial:
     @property
     def sessions(self) -> int:
         return self.cloud.count("session-open") - self._sessions
+
+    @property
+    def session_events(self) -> list[str]:
+        """What became of the sessions, in the order in which the cloud saw it."""
+        events = [each["event"] for each in list(self.cloud.cloud.journal.events)[self._events :]]
+        return [event for event in events if event in ("session-open", "session-end")]
 
     def _says_it_plainly(self, found: dict[str, Object]) -> None:
         words = [
