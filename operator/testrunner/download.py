@@ -9,14 +9,14 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from typing import IO, TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
 
 from .drivers.base import Stopped
+from .redirects import opener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from email.message import Message
 
     from .stop import StopToken
 
@@ -28,7 +28,6 @@ SILENCE_SECONDS: Final = 20.0
 #: A stop is noticed after so many bytes.
 CHUNK: Final = 64 * 1024
 _MAY_PASS: Final = frozenset({408, 425, 429})
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class DownloadError(Exception):
@@ -197,6 +196,7 @@ class _Transfer:
         self._max_bytes = max_bytes
         self._stop = stop
         self._headers = headers
+        self._opener = opener(headers)
         self._known = known
         self._version = Version()
         self._size = 0
@@ -204,7 +204,7 @@ class _Transfer:
     def go_on(self) -> Download:
         before = self._size
         try:
-            with _open(self._request(), frozenset(self._headers)) as response:
+            with self._opener.open(self._request(), timeout=SILENCE_SECONDS) as response:
                 return self._receive(response)
         except urllib.error.HTTPError as error:
             with error:
@@ -267,39 +267,6 @@ class _Transfer:
         if error.code >= 500 or error.code in _MAY_PASS:
             raise TryAgain(said) from error
         raise DownloadError(f"{public(self._url)}: {said}") from error
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but tells other hosts no secrets."""
-
-    def __init__(self, secret: frozenset[str]) -> None:
-        self._secret = {name.lower() for name in secret}
-
-    def redirect_request(  # noqa: PLR0917 - urllib's
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: Message,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        following = super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
-        if following is not None and not _same_host(urlsplit(req.full_url), urlsplit(newurl)):
-            for name in [name for name in following.headers if name.lower() in self._secret]:
-                following.remove_header(name)
-        return following
-
-
-def _open(request: urllib.request.Request, secret: frozenset[str]) -> Any:
-    return urllib.request.build_opener(_Redirects(secret)).open(request, timeout=SILENCE_SECONDS)
-
-
-def _same_host(old: SplitResult, new: SplitResult) -> bool:
-    """Also from http to https, never from https to http."""
-    ports = [parts.port or _DEFAULT_PORTS.get(parts.scheme) for parts in (old, new)]
-    upgraded = (old.scheme, new.scheme) == ("http", "https") and ports == [80, 443]
-    return old.hostname == new.hostname and (upgraded or (old.scheme == new.scheme and ports[0] == ports[1]))
 
 
 def _copy(url: str, source: Path, to: Path, max_bytes: int) -> int:

@@ -6,6 +6,7 @@ good the first attempt's `failure` (`error`) counts, and the later ones are `rer
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
@@ -151,11 +152,16 @@ def _case(element: ET.Element) -> Case:
             failure = Failure("failure" if child.tag == "failure" else "error", message or first, kind, text)
         elif child.tag == "skipped":
             skipped = child.get("message", "")
-    try:
-        time = float(element.get("time", "0").replace(",", ""))
-    except ValueError:
-        time = 0.0
+    time = _seconds(element.get("time", "0"))
     return Case(element.get("name", ""), element.get("classname", ""), time, failure, skipped)
+
+
+def _seconds(text: str) -> float:
+    try:
+        time = float(text.replace(",", ""))
+    except ValueError:
+        return 0.0
+    return time if math.isfinite(time) else 0.0
 
 
 def _failure_in(run: Run, case: Case, *, first: bool) -> Failure | None:

@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from qgjob.api.artifacts import stays_inside
+
 from ..no_links import FOLDER, open_file, opened
 
 if TYPE_CHECKING:
@@ -116,5 +118,5 @@ def _is_storable(path: str) -> bool:
         raw = path.encode()
     except UnicodeEncodeError:
         return False
-    # A listing is XML, which can't carry control characters.
-    return len(raw) <= MAX_NAME_BYTES and path.isprintable()
+    # Printable, too: a listing is XML, which can't carry control characters.
+    return len(raw) <= MAX_NAME_BYTES and stays_inside(path)

@@ -9,9 +9,10 @@ import random
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from ..drivers.base import InfrastructureError, Stopped
+from ..redirects import opener
 from .texts import CREDENTIALS, CREDENTIALS_REFUSED, NETWORK, RATE_LIMITED, UNREACHABLE, with_advice
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Api:
                 reason="CredentialsMissing",
             )
         self.credentials = {USERNAME: username, ACCESS_KEY: key}
+        self._opener = opener(["Authorization"])
         self._authorization = "Basic " + base64.b64encode(f"{username}:{key}".encode()).decode()
 
     def request(
@@ -151,7 +153,7 @@ class Api:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310
+            with self._opener.open(request, timeout=timeout) as response:
                 return json.loads(response.read() or b"null")
         except urllib.error.HTTPError as error:
             with error:
@@ -161,7 +163,7 @@ class Api:
         except ValueError as error:
             raise _Later("the answer is no JSON", reason=UNREACHABLE) from error
 
-    def _refuse(self, url: str, error: urllib.error.HTTPError) -> None:
+    def _refuse(self, url: str, error: urllib.error.HTTPError) -> NoReturn:
         text = _said(error)
         said = f"HTTP {error.code} {text}".strip()
         if error.code in (401, 403):

@@ -116,3 +116,10 @@ def test_sums_stand_at_the_top() -> None:
     root = ET.fromstring(content)
     assert root.attrib == {"tests": "2", "failures": "1", "errors": "0", "skipped": "1"}
     assert [suite.get("name") for suite in root] == ["a", "b"]
+
+
+@pytest.mark.parametrize("time", ["nan", "inf", "-1e999", "1e400", "soon"])
+def test_a_time_that_is_none_is_no_time(time: str) -> None:
+    content = f'<testsuite><testcase name="a" time="{time}"/></testsuite>'.encode()
+
+    assert [case.time for case in read(content)] == [0.0]

@@ -78,6 +78,9 @@ def test_links_pipes_and_odd_names_are_not_among_them(folder: Path, tmp_path: Pa
     os.mkfifo(folder / "pipe")
     (folder / "line\nbreak").touch()
     (folder / os.fsdecode(b"no-\xff-text")).touch()
+    # Whoever downloads to another system would be led out of a folder by these.
+    (folder / "back\\slash").touch()
+    (folder / "C:drive").touch()
 
     assert names(folder) == ["html/data/a.png", "junit.xml"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +73,37 @@ def test_too_many_requests_for_too_long_are_an_infrastructure_failure(there: Run
         get(there, patience=0.1)
 
     assert caught.value.reason == "RateLimited"
+
+
+def test_another_host_that_is_redirected_to_does_not_get_the_credentials(there: Running) -> None:
+    heard: list[str | None] = []
+
+    class Login(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.headers["Authorization"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    class Gateway(Login):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{login.server_port}/")
+            self.end_headers()
+
+    with (
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Login) as login,
+        http.server.ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as gateway,
+    ):
+        for each in (login, gateway):
+            threading.Thread(target=each.serve_forever, daemon=True).start()
+        there.api().request("GET", f"http://127.0.0.1:{gateway.server_port}/", stop=StopToken())
+        for each in (login, gateway):
+            each.shutdown()
+
+    assert heard == [None]
 
 
 @pytest.mark.parametrize("fault", ["down", "api-hang"])
