@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from testrunner.artifacts.contents import choose, prepare, put
 from testrunner.artifacts.tree import File, Tree
 from testrunner.masking import Masks
 from testrunner.readable_paths import ReadablePaths
+from testrunner.removal import remove
+from tests.unit.runner.deep import make_deep
 from tests.unit.runner.limits import largest_file
 
 if TYPE_CHECKING:
@@ -44,17 +45,10 @@ def test_files_are_found_in_all_folders(folder: Path) -> None:
 
 
 def test_folders_that_are_nested_without_end_hide_no_other_file(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    for _ in range(1500):
-        os.mkdir("d", dir_fd=descriptor)
-        inner = os.open("d", os.O_RDONLY, dir_fd=descriptor)
-        os.close(descriptor)
-        descriptor = inner
-    os.close(descriptor)
-    try:
-        assert names(folder) == ["html/data/a.png", "junit.xml"]
-    finally:
-        subprocess.run(["rm", "-r", str(folder / "d")], check=True)
+    make_deep(folder)
+
+    assert names(folder) == ["html/data/a.png", "junit.xml"]
+    remove(folder)
 
 
 def test_no_more_folders_are_looked_at_than_may_hold_files(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from testrunner.removal import remove
@@ -49,3 +51,33 @@ def test_a_folder_that_was_made_unreadable_is_removed(tmp_path: Path) -> None:
 
 def test_what_is_gone_already_is_no_error(tmp_path: Path) -> None:
     remove(tmp_path / "nothing")
+
+
+def test_a_link_that_is_put_there_meanwhile_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "file").touch()
+    inner = [tmp_path / "folder" / name for name in "ab"]
+    for each in inner:
+        each.mkdir(parents=True)
+        for number in range(3000):
+            (each / f"{number}").touch()
+
+    def untouched() -> list[Path]:
+        return [each for each in inner if (each / "0").exists() and (each / "2999").exists()]
+
+    def exchange() -> None:
+        """As soon as one of them is being emptied, the other gives way to a link."""
+        while len(left := untouched()) == 2:
+            pass
+        for each in left:
+            each.rename(tmp_path / "aside")
+            each.symlink_to(victim)
+
+    thread = threading.Thread(target=exchange)
+    thread.start()
+    with suppress(OSError):
+        remove(tmp_path / "folder")
+    thread.join()
+
+    assert (victim / "file").exists()
