@@ -50,6 +50,10 @@ _LIST_KEYS: Final = {
 }
 
 
+class PodTemplateError(ValueError):
+    """A target's podTemplate is no pod's template. The text says where, for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Images:
     """The runner's images, where the target names none."""
@@ -77,11 +81,12 @@ def build_job(
     """The Job that runs a batch once: no retries of its own, owned by its TestBatch and gone with it.
 
     `target_spec` is the TestTarget's spec as the API server returns it; its podTemplate has the last word on
-    all but our own labels and the restart policy.
+    all but our own labels and the restart policy. Raises PodTemplateError.
     """
     labels = {BATCH_LABEL: batch, TARGET_LABEL: target, MANAGED_BY_LABEL: MANAGER}
     # A copy: the target's spec is the cache's, and must not gain this batch's labels.
     own = copy.deepcopy(target_spec.get("podTemplate") or {})
+    _check_template(own)
     template = merge(_template(namespace, batch, target_spec, images), own)
     _give_courier_the_runners_image(template, own)
     metadata = template.setdefault("metadata", {})
@@ -112,6 +117,38 @@ def build_job(
             "template": template,
         },
     }
+
+
+def _check_template(own: Mapping[str, Any]) -> None:
+    """What merging relies on; all else is the API server's to refuse, in its own words."""
+    for path in ("metadata", "metadata.labels", "spec"):
+        found: Any = own
+        for key in path.split("."):
+            found = (found or {}).get(key)
+        if found is not None and not isinstance(found, dict):
+            raise PodTemplateError(f"the TestTarget's podTemplate.{path} must be an object")
+    spec = own.get("spec") or {}
+    if "containers" in spec and spec["containers"] is None:
+        raise PodTemplateError(
+            f"the TestTarget's podTemplate.spec.containers is null: it can't take the container {CONTAINER} away"
+        )
+    _check_lists(spec, "podTemplate.spec")
+
+
+def _check_lists(value: Mapping[str, Any], path: str) -> None:
+    for key, name in _LIST_KEYS.items():
+        entries = value.get(key)
+        if entries is None:
+            continue
+        ok = isinstance(entries, list) and all(
+            isinstance(entry, dict) and isinstance(entry.get(name), str) for entry in entries
+        )
+        if not ok:
+            raise PodTemplateError(
+                f"the TestTarget's {path}.{key} must be a list of objects, each with a {name}"
+            )
+        for entry in entries:
+            _check_lists(entry, f"{path}.{key}[{entry[name]}]")
 
 
 def merge(base: Object, over: Mapping[str, Any]) -> Object:

@@ -181,13 +181,23 @@ def test_a_runners_account_that_someone_deleted_is_made_again_and_nobody_is_both
     assert world.status("first")["reason"] == ""
 
 
-def test_a_job_that_the_api_server_refuses_is_explained_and_ends_at_the_start_timeout(world: World) -> None:
-    wrong = {"spec": {"containers": [{"name": "runner", "imagePullPolicy": "Sometimes"}]}}
+@pytest.mark.parametrize(
+    ("containers", "words"),
+    [
+        ([{"name": "runner", "imagePullPolicy": "Sometimes"}], "imagePullPolicy"),
+        (["runner"], "podTemplate.spec.containers must be a list of objects, each with a name"),
+    ],
+    ids=["by the API server", "by its shape"],
+)
+def test_a_job_that_is_refused_is_explained_and_ends_at_the_start_timeout(
+    world: World, containers: list[object], words: str
+) -> None:
+    wrong = {"spec": {"containers": containers}}
     world.target(podTemplate=wrong, retry=LATER, timeouts={"startSeconds": 3})
     world.job("a")
     with operating(world):
         eventually(lambda: world.status("a")["reason"] == "JobInvalid", lambda: world.status("a"))
-        assert "imagePullPolicy" in world.status("a")["message"]
+        assert words in world.status("a")["message"]
 
         eventually(lambda: world.phase("a") == "Retrying", lambda: world.status("a"))
         assert world.status("a")["infrastructureFailures"] == 1

@@ -15,7 +15,7 @@ from testqueue.core.model import Entry, JobView, Key
 from testqueue.kube.errors import ApiError, Unreachable
 from testqueue.kube.explain import explain
 from testqueue.logs import about
-from testqueue.pods import build_job
+from testqueue.pods import PodTemplateError, build_job
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -135,14 +135,20 @@ class BatchCreation:
         return True
 
     async def _start(self, batch: BatchView, target: TargetView) -> None:
-        body = build_job(
-            namespace=batch.namespace,
-            batch=batch.name,
-            batch_uid=batch.uid,
-            target=batch.target,
-            target_spec=target.spec,
-            images=self._images,
-        )
+        try:
+            body = build_job(
+                namespace=batch.namespace,
+                batch=batch.name,
+                batch_uid=batch.uid,
+                target=batch.target,
+                target_spec=target.spec,
+                images=self._images,
+            )
+        except PodTemplateError as error:
+            # As one that the API server refuses: an edit of the target mends it until the start timeout.
+            logger.warning("no Job can be made: %s", error, extra=_about(batch))
+            await explain(self._objects, batch, "JobInvalid", str(error))
+            return
         await self._set_up(batch.namespace)
         try:
             try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from testqueue.pods import Images, build_job, merge
+from testqueue.pods import Images, PodTemplateError, build_job, merge
 
 IMAGES = Images(default="runner:1", appwright="appwright:1")
 
@@ -256,3 +256,24 @@ def test_the_targets_template_adds_to_sidecars_by_name() -> None:
 
 def test_a_volume_whose_folder_is_the_pods_already_is_not_gone_through_file_by_file() -> None:
     assert pod()["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ({"metadata": "x"}, "podTemplate.metadata must be an object"),
+        ({"metadata": {"labels": ["a"]}}, "podTemplate.metadata.labels must be an object"),
+        ({"spec": [1]}, "podTemplate.spec must be an object"),
+        ({"spec": {"containers": None}}, "can't take the container runner away"),
+        ({"spec": {"containers": {"runner": {}}}}, "podTemplate.spec.containers must be a list of objects"),
+        ({"spec": {"containers": ["runner"]}}, "podTemplate.spec.containers must be a list of objects"),
+        ({"spec": {"containers": [{"name": ["a"]}]}}, "each with a name"),
+        ({"spec": {"initContainers": [{"image": "a"}]}}, "podTemplate.spec.initContainers must be"),
+        ({"spec": {"volumes": [None]}}, "podTemplate.spec.volumes must be"),
+        ({"spec": {"containers": [{"name": "runner", "env": ["A=b"]}]}}, r"containers\[runner\].env must be"),
+    ],
+    ids=str,
+)
+def test_a_template_that_is_none_is_told_by_its_place(template: dict[str, Any], words: str) -> None:
+    with pytest.raises(PodTemplateError, match=words):
+        job(podTemplate=template)
