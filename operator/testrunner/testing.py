@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from qgjob.api import lifecycle
-from qgjob.api.testjob import TestJobSpec
 from qgjob.client import ClientError
 
-from .drivers.base import (
-    InfrastructureError,
-    NoCapacityError,
-    Stopped,
-    SubmitterError,
-    TestResult,
-    TestRun,
-)
+from .drivers.base import InfrastructureError, Stopped, SubmitterError, TestResult
+from .driving import Driving, Running
 from .endings import Abandoned, EndBatch, Ending, Rest
-from .environment import run_environment
-from .isolation import Isolation
 from .standing import Ownership, Standing
 from .supervision import DriverStuck
 
@@ -39,7 +29,6 @@ if TYPE_CHECKING:
     from .log import Log
     from .record import BatchRecord
     from .reporting import Job, Reporter
-    from .stop import StopToken
     from .supervision import Supervisor
     from .tally import Tally
     from .turns import Turns
@@ -49,30 +38,6 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 3.0
 #: Before a test, the batch is read again if it was read longer ago: for a yield and for late TestJobs.
 READ_BATCH_SECONDS: Final = 2.0
-#: A driver keeps a test's time by itself; the runner steps in so much later.
-OVERTIME_SECONDS: Final = 60.0
-#: A test that finds no capacity (NoCapacityError) is begun so often.
-TRIES_TO_BEGIN: Final = 6
-
-
-@dataclass(slots=True)
-class Running:
-    """The test that runs now."""
-
-    entry: BatchJob
-    job: Job
-    stop: StopToken
-    #: Where its reports go, and the copy of its part of the log.
-    reports: Path
-    log: Path
-    #: When it began, by the wall clock and in monotonic seconds; later where it had to begin again.
-    started_at: datetime
-    begun: float
-    cancelled: bool = False
-    taken: bool = False
-    batch_over: bool = False
-    #: The app could not be brought back to a known state: no further test may run in it.
-    app_broken: str = ""
 
 
 class Testing:
@@ -107,17 +72,22 @@ class Testing:
         self._driver = installed.driver
         self._context = installed.context
         self._driver_stop = installed.stop
-        self._isolation = Isolation(installed.context.workdir, log.output)
         self._tally = tally
-        self._supervisor = supervisor
         self._interruption = interruption
         self._waiting = waiting
         self._batch_deadline = batch_deadline
-        self._environment = environment
         self._collection = collection
         self._clock = clock
         self._log = log
-        self._runs = 0
+        self._driving = Driving(
+            installed,
+            supervisor=supervisor,
+            batch_deadline=batch_deadline,
+            batch_late=self._batch_timeout().message,
+            environment=environment,
+            clock=clock,
+            log=log,
+        )
 
     def run(self) -> None:
         """Run them all. Always ends by EndBatch (or Abandoned)."""
@@ -138,7 +108,7 @@ class Testing:
 
     def _await_capacity(self) -> None:
         """Before a test is marked as started: what it waits for is none of its time."""
-        rest = Rest.GIVE_BACK if self._runs else Rest.CHARGE
+        rest = Rest.GIVE_BACK if self._driving.runs else Rest.CHARGE
         self._waiting.wait(
             self._driver,
             self._driver_stop,
@@ -159,7 +129,7 @@ class Testing:
         self._reporter.flush()
         if self._clock.monotonic() > self._batch_deadline:
             # Where not even one test had its turn, giving them back for nothing would go round for ever.
-            raise EndBatch(self._batch_timeout(Rest.GIVE_BACK if self._runs else Rest.CHARGE))
+            raise EndBatch(self._batch_timeout(Rest.GIVE_BACK if self._driving.runs else Rest.CHARGE))
         if self._record.age > READ_BATCH_SECONDS:
             try:
                 whose = self._record.read()
@@ -175,7 +145,7 @@ class Testing:
         return self._interruption.stop.requested or self._clock.monotonic() > self._batch_deadline
 
     def _run_one(self, entry: BatchJob, job: Job, source: Path) -> None:
-        reports = self._context.workdir / "reports" / f"{self._runs + 1:04}-{entry.name[:200]}"
+        reports = self._context.workdir / "reports" / f"{self._driving.runs + 1:04}-{entry.name[:200]}"
         reports.parent.mkdir(exist_ok=True)
         log = reports.with_name(f"{reports.name}.log")
         running = Running(
@@ -192,7 +162,7 @@ class Testing:
         result: TestResult | None
         stuck = False
         try:
-            result = self._call(running, source, timeout)
+            result = self._driving.run(running, source, timeout, lambda: self._meanwhile(running))
         except Stopped:
             result = None
         except DriverStuck as error:
@@ -235,36 +205,6 @@ class Testing:
             self._keep(running, started_at, final)
         self._end_after(running, result, stuck=stuck)
 
-    def _call(self, running: Running, source: Path, timeout: float) -> TestResult:
-        """The driver's part, again where others have taken what it needs: in the batch's time, not in the test's."""
-        said = NoCapacityError("")
-        for number in range(TRIES_TO_BEGIN):
-            if number:
-                self._log.output(f"{said.message}; it is begun again when there is room")
-                self._supervisor.call(
-                    lambda: self._driver.await_capacity(running.stop),
-                    stop=running.stop,
-                    seconds=self._batch_deadline - self._clock.monotonic(),
-                    late=self._batch_timeout().message,
-                    meanwhile=lambda: self._meanwhile(running),
-                )
-                running.started_at, running.begun = self._clock.now(), self._clock.monotonic()
-            self._runs += 1
-            try:
-                if self._runs > 1:
-                    self._make_app_ready(running)
-                return self._supervisor.call(
-                    lambda: self._drive(running, source, timeout),
-                    stop=running.stop,
-                    seconds=timeout + OVERTIME_SECONDS,
-                    late=f"timed out after {timeout:g} s",
-                    meanwhile=lambda: self._meanwhile(running),
-                )
-            except NoCapacityError as error:
-                said = error
-        message = f"{said.message} (begun {TRIES_TO_BEGIN} times)"
-        return TestResult("infrastructure", message, reason=said.reason or "NoCapacity")
-
     def _keep(self, running: Running, started_at: datetime, result: lifecycle.Result) -> None:
         """Have what the attempt left behind stored, after its result was sent."""
         if self._collection is None:
@@ -291,71 +231,6 @@ class Testing:
         self._collection.keep(
             running.entry, started_at, reports=running.reports, log=running.log, about=about
         )
-
-    def _drive(self, running: Running, source: Path, timeout: float) -> TestResult:
-        """The driver's part of one test (in the driver's thread)."""
-        spec = TestJobSpec.model_validate(running.job["spec"])
-        status = running.job["status"]
-        failures = lifecycle.get(status, "failures")
-        charged = lifecycle.get(status, "infrastructureFailures")
-        # attempts[] keeps the last ones only; the counters go on (until a replay).
-        run = max(len(lifecycle.get(status, "attempts")), failures + charged) + 1
-        running.reports.mkdir(exist_ok=True)
-        environment = run_environment(
-            self._environment,
-            self._context,
-            job=running.entry.name,
-            job_env={variable.name: variable.value for variable in spec.env},
-            test=spec.test,
-            run=run,
-            failures=failures,
-            report_dir=running.reports,
-        )
-        with self._isolation.around(source) as own:
-            result = self._driver.run(
-                TestRun(
-                    name=running.entry.name,
-                    test=spec.test,
-                    source=source,
-                    env=environment | own,
-                    timeout_seconds=timeout,
-                    attempt=running.entry.attempt,
-                    run=run,
-                    failures=failures,
-                    isolation=spec.isolation,
-                    report_dir=running.reports,
-                    stop=running.stop,
-                )
-            )
-        if not isinstance(result, TestResult):
-            raise TypeError(f"run() returned {result!r}, which is no TestResult")
-        return result
-
-    def _make_app_ready(self, running: Running) -> None:
-        """What is left of the test before goes: in an install's time, not in the test's."""
-        limit = self._installing.target.timeouts.install_seconds
-        self._supervisor.call(
-            lambda: self._reset_app(running),
-            stop=self._driver_stop,
-            # A driver that keeps its time by itself says more about it, and can go on.
-            seconds=limit + OVERTIME_SECONDS,
-            late=f"the app was not ready for the next test within {limit} s (timeouts.installSeconds)",
-            meanwhile=lambda: self._meanwhile(running),
-        )
-
-    def _reset_app(self, running: Running) -> None:
-        if running.job["spec"].get("isolation", "clear") == "clear":
-            self._driver.clear()
-            return
-        try:
-            self._driver.install()
-        except SubmitterError as error:
-            # It was installed from the same package before.
-            running.app_broken = error.message
-            raise InfrastructureError(error.message) from error
-        except InfrastructureError as error:
-            running.app_broken = error.message
-            raise
 
     def _meanwhile(self, running: Running) -> None:
         """While the test runs: send what is pending, and see whether the test may go on."""
