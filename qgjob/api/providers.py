@@ -9,9 +9,8 @@ from pydantic import Field
 from .base import ApiModel, PreservedObject, Rule, SecretName, matching, schema
 from .testjob import EnvVar
 
-#: What the one device of a batch is called that brings its own emulator, or borrows a cloud's.
+#: What the one device of a batch is called that brings its own emulator, and the sidecar that it runs in.
 EMULATOR = "emulator"
-BROWSERSTACK = "browserstack"
 
 
 class Device(ApiModel):

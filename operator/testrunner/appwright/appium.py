@@ -29,6 +29,8 @@ PORT: Final = 4723
 START_SECONDS: Final = 60.0
 #: A server that is well answers within milliseconds, whatever its sessions do.
 ANSWER_SECONDS: Final = 5.0
+#: Its log is for whoever looks into the pod; what is older goes.
+MAX_LOG_BYTES: Final = 64 * 1024 * 1024
 #: What is said of a test whose Appium did not answer any more.
 HUNG: Final = "Appium did not answer any more, and was started anew"
 _STOP_SECONDS: Final = 3.0
@@ -101,6 +103,7 @@ class Appium:
 
         Raises InfrastructureError, Stopped.
         """
+        self._bound_log()
         if self._process is None:
             self.start(self._environment)
         elif self._ready and not self.answers():
@@ -145,9 +148,16 @@ class Appium:
 
     def log_tail(self, characters: int = 4000) -> str:
         """The end of its log."""
-        with suppress(FileNotFoundError):
-            return self._log_file.read_text(errors="replace")[-characters:]
+        with suppress(FileNotFoundError), self._log_file.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - 4 * characters))
+            return log.read().decode(errors="replace")[-characters:]
         return ""
+
+    def _bound_log(self) -> None:
+        """It says some megabytes of every session, and a batch has hundreds. It appends, so it goes on at the front."""
+        with suppress(OSError):
+            if self._log_file.stat().st_size > MAX_LOG_BYTES:
+                os.truncate(self._log_file, 0)
 
     def _make_home(self) -> None:
         """A folder that Appium may write to, with the kit's extensions: the kit itself may be read-only."""
