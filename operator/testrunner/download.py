@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import re
 import shutil
 import urllib.error
 import urllib.request
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 #: Requests in a row at most that bring nothing new, and the pause after the first of them (it doubles).
 TRIES: Final = 5
 FIRST_PAUSE_SECONDS: Final = 1.0
+#: A server that wants more (Retry-After) is asked all the same.
+LONGEST_PAUSE_SECONDS: Final = 60.0
 #: The longest silence of the server, in seconds.
 SILENCE_SECONDS: Final = 20.0
 #: A stop is noticed after so many bytes.
@@ -47,11 +50,15 @@ class RefusedError(DownloadError):
 
 
 class TryAgain(Exception):  # noqa: N818
-    """It went wrong in a way that may pass. `progress`: what has come so far can be gone on with."""
+    """It went wrong in a way that may pass.
 
-    def __init__(self, message: str, *, progress: bool = False) -> None:
+    `progress`: what has come so far can be gone on with. `after`: seconds for which the server wants to be left alone.
+    """
+
+    def __init__(self, message: str, *, progress: bool = False, after: float = 0.0) -> None:
         super().__init__(message)
         self.progress = progress
+        self.after = after
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +144,9 @@ def persist(
                 pause, number = first_pause, 1
             if number == TRIES:
                 raise DownloadError(f"{what}: {error} (tried {TRIES} times)") from error
-            log(f"{what}: {error}; trying again in {pause:g} s")
-        stop.wait(pause)
+            wait = max(pause, min(error.after, LONGEST_PAUSE_SECONDS))
+            log(f"{what}: {error}; trying again in {wait:g} s")
+        stop.wait(wait)
         pause, number = pause * 2, number + 1
 
 
@@ -241,7 +249,7 @@ class _Transfer:
             self._version = Version(
                 response.headers.get("ETag") or "", response.headers.get("Last-Modified") or ""
             )
-        length = _length(response.headers.get("Content-Length"))
+        length = _number(response.headers.get("Content-Length"))
         if length is not None and at + length > self._max_bytes:
             raise too_large(self._url, self._max_bytes)
         self._size = write(
@@ -265,7 +273,7 @@ class _Transfer:
             self._size = 0
             raise TryAgain(said) from error
         if error.code >= 500 or error.code in _MAY_PASS:
-            raise TryAgain(said) from error
+            raise TryAgain(said, after=float(_number(error.headers.get("Retry-After")) or 0)) from error
         raise DownloadError(f"{public(self._url)}: {said}") from error
 
 
@@ -281,5 +289,6 @@ def _copy(url: str, source: Path, to: Path, max_bytes: int) -> int:
         raise DownloadError(f"{url}: {error.strerror or error}") from error
 
 
-def _length(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None
+def _number(text: str | None) -> int | None:
+    fits = text is not None and re.fullmatch(r"[0-9]{1,18}", text)
+    return int(fits[0]) if fits else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -373,3 +374,29 @@ def test_a_value_that_is_no_header_names_its_secret_and_not_itself(
 
     assert repr(value)[2:-1] not in str(raised.value)
     assert server.paths == []
+
+
+@pytest.mark.parametrize(
+    ("after", "said"), [("1", "1 s"), ("86400", "60 s"), ("Tue, 24 Nov 2026", "0.001 s")]
+)
+def test_a_server_that_says_when_to_come_again_is_believed_within_bounds(
+    server: Server, tmp_path: Path, after: str, said: str
+) -> None:
+    def busy(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(429)
+        handler.send_header("Retry-After", after)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    server.answers = [busy, whole]
+    stop, log = StopToken(), list[str]()
+
+    def heard(line: str) -> None:
+        log.append(line)
+        if said == "60 s":
+            stop.request("nobody waits that long here")
+
+    with suppress(Stopped):
+        download(server.url, tmp_path / "app", max_bytes=1_000_000, stop=stop, log=heard, first_pause=0.001)
+
+    assert log[0].endswith(f"HTTP 429 Too Many Requests; trying again in {said}")
