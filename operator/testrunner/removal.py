@@ -18,8 +18,8 @@ from .no_links import FOLDER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Opens a folder that may not be read, for nothing but to change that.
-_UNREAD: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Opens a folder that may not be read, for nothing but to change that. Linux only; elsewhere such a folder stays.
+_UNREAD: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove(path: Path) -> None:
