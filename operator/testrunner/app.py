@@ -51,7 +51,10 @@ def app_url(app: App, app_version_id: str) -> str:
 
 def package_name(url: str) -> str:
     """A file name for the package: the URL's own, because installers look at its ending."""
-    name = PurePosixPath(unquote(urlsplit(url).path)).name
+    try:
+        name = PurePosixPath(unquote(urlsplit(url).path)).name
+    except ValueError:
+        name = ""  # whoever downloads it says what is wrong with it
     name = re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".-")[-128:]
     return name if PurePosixPath(name).suffix else "app.apk"
 

@@ -11,7 +11,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from .drivers.base import Stopped
 from .redirects import opener
@@ -43,6 +43,10 @@ class NoSuchFileError(DownloadError):
 
 class FileTooLargeError(DownloadError):
     """It is larger than was allowed."""
+
+
+class NotAUrlError(DownloadError):
+    """What should be its URL is none."""
 
 
 class RefusedError(DownloadError):
@@ -108,12 +112,13 @@ def download(
 
     Raises:
         NoSuchFileError: 404 or 410.
+        NotAUrlError: the URL has an impossible host or port, or characters that no URL has.
         RefusedError: 401 or 403.
         FileTooLargeError: more than `max_bytes`.
         DownloadError: anything else, also after the last try.
         Stopped: `stop` was requested.
     """
-    parts = urlsplit(url)
+    parts = parsed(url)
     if parts.scheme == "file":
         return Download(_copy(url, Path(unquote(parts.path)), to, max_bytes))
     if parts.scheme not in ("http", "https"):
@@ -122,6 +127,18 @@ def download(
         url, to, max_bytes=max_bytes, stop=stop, headers=headers or {}, known=known or Version()
     )
     return persist(public(url), transfer.go_on, stop=stop, log=log, first_pause=first_pause)
+
+
+def parsed(url: str) -> SplitResult:
+    """The URL's parts. Raises NotAUrlError, which does not repeat it: there may be a password in it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise NotAUrlError("its URL has a host or a port that can be none: look at it again") from error
+    if any(character <= " " or character == "\x7f" for character in url):
+        raise NotAUrlError("its URL has spaces or control characters: write them as %20 and the like")
+    return parts
 
 
 def persist(
@@ -223,6 +240,8 @@ class _Transfer:
             self._size = self._to.stat().st_size if self._to.exists() else 0
             text = str(getattr(error, "reason", "") or error or type(error).__name__)
             raise TryAgain(text, progress=self._resumable and self._size > before) from error
+        except ValueError as error:  # a host that no name server is asked for, also of a redirect
+            raise DownloadError(f"{public(self._url)}: {error}") from error
 
     @property
     def _resumable(self) -> bool:

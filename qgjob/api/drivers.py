@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import ApiModel, PreservedObject, Rule
+from .base import ApiModel, PreservedObject, Rule, rules
 from .testjob import Outcome
 
 
@@ -76,7 +76,18 @@ class CommandSettings(ApiModel):
         ),
     ] = False
     junit: Annotated[
-        str, Field(max_length=512, description="Glob of the JUnit XML files, below QGJOB_REPORT_DIR.")
+        str,
+        Field(
+            min_length=1,
+            max_length=512,
+            description="Glob of the JUnit XML files, below QGJOB_REPORT_DIR.",
+            json_schema_extra=rules(
+                Rule(
+                    "!self.startsWith('/') && !self.split('/').exists(part, part == '..')",
+                    "must be a glob below QGJOB_REPORT_DIR: relative, without '..'",
+                )
+            ),
+        ),
     ] = "*.xml"
     infrastructure_exit_codes: Annotated[
         list[Annotated[int, Field(ge=1, le=255)]],

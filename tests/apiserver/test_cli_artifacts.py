@@ -65,6 +65,21 @@ def test_the_files_of_one_attempt_are_downloaded(
 
 
 @pytest.mark.usefixtures("secret")
+def test_a_name_as_long_as_a_name_can_be_is_downloaded(
+    cli: Cli, operator: Operator, bucket: Stored, s3: S3Server
+) -> None:
+    operator.create("a")
+    name = "x" * 255
+    key = bucket.attempt("a", "passed")
+    s3.client().put_object(Bucket=BUCKET, Key=f"{key}{name}", Body=b"long")
+
+    answer = cli.run("artifacts", "a", "--download", "out")
+
+    assert answer.code == 0, answer.stderr
+    assert [path.name for path in (cli.folder / "out").iterdir()] == [name]
+
+
+@pytest.mark.usefixtures("secret")
 @pytest.mark.parametrize("name", ["../../outside.txt", "a//b", "..\\outside.txt"])
 def test_a_name_that_leads_out_of_the_folder_is_refused(
     crds: ThrowawayControlPlane, cli: Cli, operator: Operator, bucket: Stored, name: str

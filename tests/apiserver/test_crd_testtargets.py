@@ -106,6 +106,10 @@ def test_a_pod_template_is_kept_as_it_is(targets: Resource) -> None:
             "driver.command.appium needs a device that adb reaches: provider devices or emulator",
         ),
         ({"driver": {"name": "command", "command": {}}}, "spec.driver.command.test: Required value"),
+        (
+            {"driver": {"name": "command", "command": {"test": ["pytest"], "junit": "../*.xml"}}},
+            "must be a glob below QGJOB_REPORT_DIR: relative, without '..'",
+        ),
         ({"driver": "simulate"}, 'spec.driver in body must be of type object: "string"'),
         ({"provider": {}}, PROVIDERS),
         ({"provider": {"devices": [DEVICE], "none": {}}}, PROVIDERS),

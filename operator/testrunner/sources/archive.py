@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from ..digest import sha256_of
-from ..download import DownloadError, FileTooLargeError, NoSuchFileError, download
+from ..download import DownloadError, FileTooLargeError, NoSuchFileError, NotAUrlError, download
 from ..drivers.base import InfrastructureError
 from .extract import extract, invalid
 
@@ -28,7 +28,7 @@ def prepare_archive(
     archive = folder.with_suffix(".archive")
     try:
         download(source.url, archive, max_bytes=MAX_ARCHIVE_BYTES, stop=stop, log=log)
-    except (NoSuchFileError, FileTooLargeError) as error:
+    except (NoSuchFileError, FileTooLargeError, NotAUrlError) as error:
         raise invalid(f"source.archive: {error}") from error
     except DownloadError as error:
         raise InfrastructureError(f"the test files could not be downloaded: {error}") from error

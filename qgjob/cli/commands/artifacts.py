@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,7 +71,8 @@ def _fetch(folder: Folder, name: str, into: Path) -> Path:
         if not path.parent.resolve().is_relative_to(into.resolve()):
             raise CliError(f"{path.parent} leads out of {into}: nothing is written there")
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.partial")
+        # Short, because the file's own name may be as long as a name can be; and no other file's.
+        partial = path.with_name(f".{secrets.token_hex(4)}.partial")
         try:
             with partial.open("wb") as file:
                 for piece in folder.read(name):

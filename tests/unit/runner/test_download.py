@@ -11,7 +11,14 @@ import pytest
 
 from qgjob.api.stores import App
 from testrunner.app import app_url, fetch_app, package_name
-from testrunner.download import TRIES, DownloadError, FileTooLargeError, NoSuchFileError, download
+from testrunner.download import (
+    TRIES,
+    DownloadError,
+    FileTooLargeError,
+    NoSuchFileError,
+    NotAUrlError,
+    download,
+)
 from testrunner.drivers.base import InfrastructureError, Stopped, SubmitterError
 from testrunner.secrets import Secrets
 from testrunner.stop import StopToken
@@ -214,6 +221,7 @@ def test_a_server_that_refuses_is_infrastructure(server: Server, tmp_path: Path)
         ("https://builds/..%2F..%2Fetc%2Fpasswd.apk", "passwd.apk"),
         ("https://builds/a%20b.apk", "a_b.apk"),
         ("https://builds/", "app.apk"),
+        ("https://[::1/shop.apk", "app.apk"),
     ],
 )
 def test_the_package_keeps_its_name(url: str, name: str) -> None:
@@ -400,3 +408,25 @@ def test_a_server_that_says_when_to_come_again_is_believed_within_bounds(
         download(server.url, tmp_path / "app", max_bytes=1_000_000, stop=stop, log=heard, first_pause=0.001)
 
     assert log[0].endswith(f"HTTP 429 Too Many Requests; trying again in {said}")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1/{}", "http://builds:x/{}", "http://builds:99999/{}", "http://builds/a b/{}"]
+)
+def test_a_url_that_is_none_is_told_at_once_and_not_repeated(tmp_path: Path, url: str) -> None:
+    with pytest.raises(NotAUrlError, match="its URL has") as raised:
+        download(url.format("s3cret"), tmp_path / "to", max_bytes=10, stop=StopToken(), log=lambda _: None)
+
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_redirect_to_a_host_that_can_be_none_is_told(server: Server, tmp_path: Path) -> None:
+    def elsewhere(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", f"http://{'x' * 70}/")
+        handler.end_headers()
+
+    server.answers = [elsewhere]
+
+    with pytest.raises(DownloadError, match="label"):
+        download(server.url, tmp_path / "to", max_bytes=10, stop=StopToken(), log=lambda _: None)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from qgjob.api.source import GitSource, ImageSource, Source
+from qgjob.api.source import ArchiveSource, GitSource, ImageSource, Source
 from testrunner.drivers.base import InfrastructureError, SubmitterError
+from testrunner.sources.archive import prepare_archive
 from testrunner.sources.extract import extract
 from testrunner.sources.git import fetch_git, project_folder
 from testrunner.sources.lookup import require_source, require_test
@@ -348,3 +349,10 @@ def test_a_tar_that_counts_its_holes_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(SubmitterError, match="pack it without --sparse"):
         extract(archive, tmp_path / "out")
+
+
+def test_an_archive_whose_url_is_none_is_the_submitters_mistake(tmp_path: Path) -> None:
+    source = ArchiveSource(url="http://builds:x/tests.tar.gz")
+
+    with pytest.raises(SubmitterError, match=r"source\.archive: its URL has a host or a port"):
+        prepare_archive(source, tmp_path / "out", stop=StopToken(), log=lambda _: None)
