@@ -33,8 +33,8 @@ _LOOK_SECONDS: Final = 0.2
 _AGAIN_SECONDS: Final = 1.0
 _FIRST_LOOKS: Final = 10
 _FIRST_LOOK_SECONDS: Final = 0.1
-_GRANTED: Final = re.compile(r"^\s+([\w.]+): granted=true\b", re.MULTILINE)
-_FAILURE: Final = re.compile(r"(?:Failure|failed to install[^\[]*|Error)[^\[\n]*\[([^\]\n]+)\]")
+_GRANTED: Final = re.compile(r"^[ \t]+([\w.]+): granted=true\b", re.MULTILINE)
+_FAILURE: Final = re.compile(r"(?:(?:Failure|Error)[^\[\n]*|failed to install[^\[]*)\[([^\]\n]+)\]")
 
 
 class AdbError(Exception):
