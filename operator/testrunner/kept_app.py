@@ -66,7 +66,7 @@ class KeptApp:
         try:
             with self._cache.read(self._entry, _ABOUT) as file:
                 found = json.loads(file.read(_MAX_ABOUT_BYTES))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

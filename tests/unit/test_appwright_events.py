@@ -215,3 +215,7 @@ def test_a_long_message_is_cut() -> None:
 
 def test_a_line_that_was_cut_off_is_left_out() -> None:
     assert parse('{"event": "begin"}\n{"event": "test-e') == [{"event": "begin"}]
+
+
+def test_a_line_that_no_reporter_writes_is_no_event() -> None:
+    assert parse("[" * 100_000 + '\n{"event": "test-begin"}\n') == [{"event": "test-begin"}]

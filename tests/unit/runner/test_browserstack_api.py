@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -454,3 +455,22 @@ def test_the_credentials_of_a_secret_may_end_with_a_newline(there: Running) -> N
 
     assert api.request("GET", f"{there.url}/app-automate/plan.json", stop=StopToken())
     assert json.dumps(api.credentials) == json.dumps(ENVIRONMENT)
+
+
+def test_notes_that_a_test_has_spoiled_keep_no_session_from_being_closed(tmp_path: Path) -> None:
+    notes = Notes(tmp_path / NOTES)
+    notes.begin("tb-1")
+    with notes.path.open("a") as file:
+        file.write("[" * 100_000 + "\n0123456789abcdef\n")
+
+    assert notes.read().left_open == ["0123456789abcdef"]
+
+
+def test_a_pipe_in_the_place_of_the_notes_is_not_waited_for(tmp_path: Path) -> None:
+    notes = Notes(tmp_path / NOTES)
+    notes.path.parent.mkdir(parents=True)
+    os.mkfifo(notes.path)
+
+    assert notes.read().left_open == []
+    with pytest.raises(OSError, match="No such device"):
+        notes.write(event="asked")
