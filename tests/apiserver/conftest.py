@@ -1,4 +1,5 @@
-"""A real etcd and kube-apiserver for every test in this folder: started once a run, in some seconds.
+"""A real etcd and kube-apiserver for every test in this folder: started once a run (once in each worker where
+pytest has several), in some seconds.
 
 `apiserver` is the server, `namespace` a fresh namespace per test; ask for `controller_manager` too where a
 test needs Jobs to make pods, owners to be followed, or a namespace's `default` service account. The first run
@@ -9,15 +10,14 @@ from __future__ import annotations
 
 import base64
 import itertools
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
+from hack.localcluster import debian
 from hack.localcluster.rest import ApiError
 from hack.localcluster.throwaway import ThrowawayControlPlane
 from hack.s3server import S3Server
@@ -98,9 +98,8 @@ def secret(operator: Operator) -> None:
 
 @pytest.fixture(scope="session")
 def adb() -> str:
-    if shutil.which("adb") is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "-qq", "update"], check=True)
-        subprocess.run(["apt-get", "-qq", "-y", "--no-install-recommends", "install", "adb"], check=True)
+    if shutil.which("adb") is None and debian.can_install():
+        debian.install_packages(["adb"])
     found = shutil.which("adb")
     assert found, "adb is not installed: these tests talk to a phone by it"
     return found
