@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from hack.localcluster.rest import ApiError
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 
-#: In a change of a manifest: leave this field out.
-ABSENT = object()
+#: In a change of a manifest: leave this field out. It has a name, because tests' names have it, in each worker alike.
+ABSENT = Enum("Absent", "ABSENT").ABSENT
 
 JOB: Object = {"orgId": "acme", "appVersionId": "1.2.3", "test": "e2e/login.spec.ts", "target": "phones"}
 BATCH: Object = {
