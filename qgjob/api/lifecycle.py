@@ -261,6 +261,13 @@ def cancel(status: Status, now: datetime) -> Changes:
     return _end(status, CANCELLED, "Cancelled", "cancelled by spec.cancel", now)
 
 
+def refuse(status: Status, reason: str, message: str, now: datetime) -> Changes:
+    """A TestJob that has not run yet may not wait any longer: it ends, with a CamelCase reason."""
+    if get(status, "phase") != PENDING or get(status, "attempt"):
+        raise TransitionError("only a TestJob that was never claimed can be refused")
+    return _end(status, CANCELLED, reason, clip(message), now)
+
+
 def replay(status: Status, replays: int, now: datetime) -> Changes:
     """spec.replays was counted up: out of the dead letters, with fresh budgets, at the line's end."""
     if get(status, "phase") != DEAD_LETTERED:

@@ -20,6 +20,23 @@ class BatchJob(ApiModel):
     name: Annotated[str, Field(min_length=1, max_length=253)]
     uid: Annotated[str, Field(min_length=1, max_length=36)]
     attempt: Annotated[int, Field(ge=1)]
+    org_id: Annotated[str | None, Field(max_length=128, description="Whose device time it is.")] = None
+    seconds: Annotated[
+        float | None, Field(ge=0, description="How long it was expected to run, when it was nominated.")
+    ] = None
+
+
+class BatchTurn(ApiModel):
+    """Whose turn the batch is, and how its org stood among the others when it was made.
+
+    `floor` and `start` count the device seconds, divided by its weight, of an org that waits all the time.
+    """
+
+    org_id: Annotated[str, Field(max_length=128, description="Whose turn it is: it pays for the install.")]
+    weight: Annotated[int, Field(ge=1, description="Its weight then.")]
+    floor: Annotated[float, Field(description="The least that it stood at: idle time earns nothing.")]
+    start: Annotated[float, Field(description="Where it stood.")]
+    install_seconds: Annotated[float, Field(ge=0, description="How long the install was expected to take.")]
 
 
 class BatchDevice(ApiModel):
@@ -38,6 +55,7 @@ class TestBatchSpec(ApiModel):
     target: TargetName
     priority: Annotated[int, Field(ge=1, le=10, description="The highest priority of its TestJobs.")]
     device: BatchDevice | None = None
+    turn: BatchTurn | None = None
     fence_seconds: Annotated[
         int | None,
         Field(
@@ -66,7 +84,7 @@ class TestBatchSpec(ApiModel):
     ] = False
 
     RULES: ClassVar[tuple[Rule, ...]] = (
-        *fixed("TestBatch", "appVersionId", "target", optional=("device", "fenceSeconds", "trial")),
+        *fixed("TestBatch", "appVersionId", "target", optional=("device", "turn", "fenceSeconds", "trial")),
         Rule(
             "self.jobs.size() >= oldSelf.jobs.size() && self.jobs.slice(0, oldSelf.jobs.size()) == oldSelf.jobs",
             "entries can be added at the end, never changed or removed",

@@ -13,7 +13,7 @@ from .drivers import Driver
 from .providers import DeviceHealth, NoDevice, Provider
 from .source import Source
 from .stores import App, Artifacts, Cache, GitCredentials, SecretEnvVar
-from .testjob import Condition, Conditions, EnvVar
+from .testjob import Condition, Conditions, EnvVar, Identifier
 
 __all__ = ["Condition", "TestTarget", "TestTargetSpec", "TestTargetStatus"]
 
@@ -29,9 +29,65 @@ class Batching(ApiModel):
     target_seconds: Annotated[
         Seconds,
         Field(
-            description="A batch is cut so that install and tests take about this long, where other slots are free."
+            description="A batch is cut so that install and tests take about this long, where other slots are free "
+            "or other orgs wait."
         ),
     ] = 120
+    isolate_orgs: Annotated[bool, Field(description="TestJobs of two orgs never share a batch.")] = False
+
+
+Waiting = Annotated[
+    int | None,
+    Field(ge=0, le=1000000, description="TestJobs of the org that may wait at once; no limit otherwise."),
+]
+Running = Annotated[
+    int | None,
+    Field(ge=0, le=1000, description="Batches with TestJobs of the org at once; no limit otherwise."),
+]
+Weight = Annotated[
+    int, Field(ge=1, le=1000, description="Its part of the device time while others wait, too.")
+]
+
+
+class Org(ApiModel):
+    """What one org may have of the target."""
+
+    org_id: Identifier
+    weight: Weight = 1
+    max_running: Running = None
+    max_waiting: Waiting = None
+
+
+class UnlistedOrgs(ApiModel):
+    """What an org may have that `orgs` does not list."""
+
+    weight: Weight = 1
+    shared: Annotated[
+        bool,
+        Field(description="All of them share that weight as if they were one, however many ids there are."),
+    ] = False
+    max_running: Running = None
+    max_waiting: Waiting = None
+
+
+class Fairness(ApiModel):
+    """How orgs share the target's device time while several of them wait."""
+
+    orgs: Annotated[
+        list[Org],
+        Field(
+            max_length=256,
+            json_schema_extra=schema(x_kubernetes_list_type="map", x_kubernetes_list_map_keys=["orgId"]),
+        ),
+    ] = []
+    unlisted: UnlistedOrgs = UnlistedOrgs()
+    over_quota: Annotated[
+        Literal["Wait", "Cancel"],
+        Field(
+            description="What becomes of TestJobs beyond maxWaiting, the newest first: they wait, and their status "
+            "says why, or they end Cancelled with reason QuotaExceeded."
+        ),
+    ] = "Wait"
 
 
 class Retry(ApiModel):
@@ -131,6 +187,7 @@ class TestTargetSpec(ApiModel):
         ),
     ] = None
     batch: Batching = Batching()
+    fairness: Fairness = Fairness()
     retry: Retry = Retry()
     timeouts: Timeouts = Timeouts()
     pod_template: Annotated[

@@ -32,7 +32,8 @@ def test_a_simulated_one_needs_no_more_than_its_driver(targets: Resource) -> Non
         "env": [],
         "secretEnv": [],
         "gitCredentials": [],
-        "batch": {"maxTests": 50, "targetSeconds": 120},
+        "batch": {"maxTests": 50, "targetSeconds": 120, "isolateOrgs": False},
+        "fairness": {"orgs": [], "unlisted": {"weight": 1, "shared": False}, "overQuota": "Wait"},
         "retry": {
             "backoffSeconds": 60,
             "factor": 2,

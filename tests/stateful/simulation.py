@@ -21,6 +21,7 @@ from testqueue.core.actions import (
     CheckBatch,
     CreateBatch,
     ExplainJob,
+    RefuseJob,
     ReplayJob,
     ResumeBatch,
     UpdateTarget,
@@ -381,6 +382,9 @@ class Operator:
                     job,
                     lambda status, spec: lifecycle.replay(status, spec["replays"], self.cluster.api.moment()),
                 )
+            case RefuseJob(job, reason, message):
+                moment = self.cluster.api.moment()
+                self._change_job(job, lambda status, _: lifecycle.refuse(status, reason, message, moment))
             case ExplainJob(job, reason, message):
                 self._patch("testjobs", job.name, {"reason": reason, "message": message}, job.version)
 
@@ -404,18 +408,8 @@ class Operator:
         return action.device is not None and is_taken(action.device.address, rivals, self.planner.holds)
 
     def _create(self, action: CreateBatch) -> None:
-        spec: Object = {
-            "appVersionId": action.app_version_id,
-            "target": action.target.name,
-            "priority": action.priority,
-            "jobs": [{"name": job.name, "uid": job.uid, "attempt": job.attempt + 1} for job in action.jobs],
-        }
-        if action.trial:
-            spec["trial"] = True
-        if action.device:
-            spec["device"] = {"name": action.device.name, "address": action.device.address}
         self._spend()
-        created = self.cluster.api.create("testbatches", action.name, spec)
+        created = self.cluster.api.create("testbatches", action.name, action.spec())
         self._took("testbatches", created)
         self._claim_and_start(BatchView.from_object(created))
 

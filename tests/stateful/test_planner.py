@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from testqueue.core.plan import Pass
 
 TARGETS = ("phones", "tablets", "emulators", "absent")
+ORGS = ("one", "one", "two", "three")
 APPS = ("shop-1", "shop-2", "shop-3")
 OUTCOMES = ("passed", "failed", "infrastructure", "device")
 PHONES = [{"name": f"phone-{number}", "address": f"10.0.0.{number}:5555"} for number in (1, 2, 3)]
@@ -62,15 +63,18 @@ class PlannerMachine(RuleBasedStateMachine):
     @rule(
         target_name=st.sampled_from(TARGETS),
         app=st.sampled_from(APPS),
+        org=st.sampled_from(ORGS),
         priority=st.integers(1, 10),
         count=st.integers(1, 5),
         retries=st.integers(0, 2),
     )
-    def submit(self, target_name: str, app: str, priority: int, count: int, retries: int) -> None:
+    def submit(
+        self, *, target_name: str, app: str, org: str, priority: int, count: int, retries: int
+    ) -> None:
         for _ in range(count):
             number = next(self._job_numbers)
             spec = {
-                "orgId": "org",
+                "orgId": org,
                 "appVersionId": app,
                 "test": f"tests/{number % 7}.spec.ts",
                 "target": target_name,
@@ -283,7 +287,7 @@ class PlannerMachine(RuleBasedStateMachine):
         self._no_address_given_away_twice(created)
         self._quarantine_and_drain_are_kept(created)
         self._never_more_batches_than_slots(created)
-        self._the_most_urgent_of_a_group_go_first(created)
+        self._the_most_urgent_of_an_org_go_first(created)
         return planned
 
     def _only_what_may_run_now(self, created: list[CreateBatch]) -> None:
@@ -340,16 +344,14 @@ class PlannerMachine(RuleBasedStateMachine):
                 assert live + len(fresh) <= limit
             assert all(len(batch.jobs) <= target.max_tests for batch in fresh)
 
-    def _the_most_urgent_of_a_group_go_first(self, created: list[CreateBatch]) -> None:
+    def _the_most_urgent_of_an_org_go_first(self, created: list[CreateBatch]) -> None:
         taken = {job.key for batch in created for job in batch.jobs}
-        by_group: defaultdict[Any, list[float]] = defaultdict(list)
-        for batch in created:
-            scores = [job.queued - job.priority * AGEING_SECONDS for job in batch.jobs]
+        by_lane: defaultdict[Any, list[float]] = defaultdict(list)
+        for job in (job for batch in created for job in batch.jobs):
+            by_lane[job.lane].append(job.queued - job.priority * AGEING_SECONDS)
+        for lane, scores in by_lane.items():
             assert scores == sorted(scores)
-            by_group[batch.jobs[0].group] += scores
-        for group, scores in by_group.items():
-            assert scores == sorted(scores)
-            left = [job for job in self.operator.store.line(group) if job.key not in taken]
+            left = [job for job in self.operator.store.line(lane) if job.key not in taken]
             assert all(job.queued - job.priority * AGEING_SECONDS >= scores[-1] for job in left)
 
     def _nothing_due_waits_while_a_slot_is_free(self, planned: Pass) -> None:

@@ -506,3 +506,24 @@ def test_what_is_over_stays_over_unless_replayed(names: list[str]) -> None:
         status = step(before, name, NOW + timedelta(minutes=10 * number))
         if lifecycle.get(before, "phase") in lifecycle.FINISHED:
             assert status == before
+
+
+# Refusals
+
+
+def test_one_too_many_ends_cancelled_and_says_why() -> None:
+    status = lifecycle.apply({}, lifecycle.refuse({}, "QuotaExceeded", "too many wait", NOW))
+
+    assert (status["phase"], status["reason"], status["message"]) == (
+        "Cancelled",
+        "QuotaExceeded",
+        "too many wait",
+    )
+
+
+@pytest.mark.parametrize(
+    "status", [{"phase": "Retrying", "attempt": 1}, {"attempt": 1}, {"phase": "Running"}]
+)
+def test_what_was_claimed_before_is_not_refused(status: dict[str, Any]) -> None:
+    with pytest.raises(TransitionError, match="never claimed"):
+        lifecycle.refuse(status, "QuotaExceeded", "too many wait", NOW)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from testqueue.core.model import (
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         Key,
         TargetCounts,
         TargetView,
+        Turn,
     )
 
 
@@ -26,6 +27,9 @@ class CreateBatch:
     app_version_id: str
     device: DeviceView | None
     jobs: tuple[JobView, ...]
+    #: How long each of `jobs` is expected to run.
+    seconds: tuple[float, ...]
+    turn: Turn
     #: Its device is on probation after a quarantine.
     trial: bool = False
     #: Other targets that name its device's address: none of them may have leased it by now.
@@ -40,6 +44,31 @@ class CreateBatch:
     def priority(self) -> int:
         """The highest of its TestJobs."""
         return max(job.priority for job in self.jobs)
+
+    def spec(self) -> dict[str, Any]:
+        """The TestBatch's spec as the API server takes it."""
+        spec: dict[str, Any] = {
+            "appVersionId": self.app_version_id,
+            "target": self.target.name,
+            "priority": self.priority,
+            "turn": self.turn.to_object(),
+            "fenceSeconds": int(self.target.fence_seconds),
+            "jobs": [
+                {
+                    "name": job.name,
+                    "uid": job.uid,
+                    "attempt": job.attempt + 1,
+                    "orgId": job.org,
+                    "seconds": round(seconds, 3),
+                }
+                for job, seconds in zip(self.jobs, self.seconds, strict=True)
+            ],
+        }
+        if self.trial:
+            spec["trial"] = True
+        if self.device is not None:
+            spec["device"] = {"name": self.device.name, "address": self.device.address}
+        return spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,4 +125,15 @@ class ExplainJob:
     message: str
 
 
-Action = CreateBatch | UpdateTarget | ResumeBatch | CheckBatch | CancelJob | ReplayJob | ExplainJob
+@dataclass(frozen=True, slots=True)
+class RefuseJob:
+    """One more than its org may have in the line: it ends Cancelled, and the message says what to do."""
+
+    job: JobView
+    reason: str
+    message: str
+
+
+Action = (
+    CreateBatch | UpdateTarget | ResumeBatch | CheckBatch | CancelJob | ReplayJob | ExplainJob | RefuseJob
+)

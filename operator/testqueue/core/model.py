@@ -6,8 +6,10 @@ changes a TestJob reads it anew, so a JobView carries no list of attempts (there
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from sys import intern
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 from qgjob.api import lifecycle
@@ -15,6 +17,7 @@ from qgjob.api.constants import BATCH_LABEL, DEVICE_REASONS, LOCAL_POD_PREFIX
 from qgjob.api.gitops import is_gitops
 from qgjob.api.lifecycle import RetryPolicy
 from testqueue.core.missing import in_words
+from testqueue.core.shares import Shares
 
 Object = dict[str, Any]
 DeviceState = Literal["Free", "Busy", "Quarantined", "Drained"]
@@ -45,6 +48,20 @@ class Group(NamedTuple):
     target: str
 
 
+class Lane(NamedTuple):
+    """The TestJobs of one org that can share an install."""
+
+    namespace: str
+    app_version_id: str
+    target: str
+    org: str
+
+    @property
+    def group(self) -> Group:
+        """Those that could ride with them."""
+        return Group(self.namespace, self.app_version_id, self.target)
+
+
 @dataclass(frozen=True, slots=True)
 class JobView:
     """A TestJob."""
@@ -53,6 +70,7 @@ class JobView:
     name: str
     uid: str
     version: int
+    org: str
     app_version_id: str
     target: str
     test: str
@@ -82,18 +100,32 @@ class JobView:
         """The TestJobs that it can share an install with."""
         return Group(self.namespace, self.app_version_id, self.target)
 
+    @property
+    def lane(self) -> Lane:
+        """Those of them that are its org's."""
+        return Lane(self.namespace, self.app_version_id, self.target, self.org)
+
+    @property
+    def arrived(self) -> float:
+        """When it could have run first: it was submitted, replayed, or its backoff was over."""
+        return max(self.queued, self.due)
+
     @classmethod
     def from_object(cls, obj: Object) -> JobView:
-        """The view of a TestJob as the API server returns it."""
+        """The view of a TestJob as the API server returns it.
+
+        What many have in common is kept once.
+        """
         meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
         queued = _seconds(status.get("queueTime")) or _seconds(meta["creationTimestamp"]) or 0.0
         return cls(
-            namespace=meta["namespace"],
+            namespace=intern(meta["namespace"]),
             name=meta["name"],
             uid=meta["uid"],
             version=int(meta["resourceVersion"]),
-            app_version_id=spec["appVersionId"],
-            target=spec["target"],
+            org=intern(spec["orgId"]),
+            app_version_id=intern(spec["appVersionId"]),
+            target=intern(spec["target"]),
             test=spec["test"],
             priority=spec.get("priority", 5),
             cancel=spec.get("cancel", False),
@@ -130,6 +162,31 @@ class TestTime(NamedTuple):
     test: str = ""
 
 
+class Turn(NamedTuple):
+    """Whose turn a batch is, and how its org stood when it was made: see testqueue.core.ledger."""
+
+    org: str
+    weight: float
+    floor: float
+    start: float
+    install_seconds: float
+
+    @classmethod
+    def from_object(cls, obj: Object) -> Turn:
+        """The view of a TestBatch's spec.turn."""
+        return cls(obj["orgId"], obj["weight"], obj["floor"], obj["start"], obj["installSeconds"])
+
+    def to_object(self) -> Object:
+        """As a TestBatch's spec has it."""
+        return {
+            "orgId": self.org,
+            "weight": self.weight,
+            "floor": self.floor,
+            "start": self.start,
+            "installSeconds": self.install_seconds,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class BatchView:
     """A TestBatch."""
@@ -144,8 +201,11 @@ class BatchView:
     #: host:port that its runner was told, whatever the target says by now.
     address: str
     trial: bool
+    turn: Turn | None
     fence_seconds: float | None
     entries: tuple[Entry, ...]
+    #: Device seconds by org: what it took once it is over, what is expected until then.
+    costs: tuple[tuple[str, float], ...]
     created: float
     phase: str
     pod: str
@@ -195,6 +255,7 @@ class BatchView:
     def from_object(cls, obj: Object) -> BatchView:
         """The view of a TestBatch as the API server returns it."""
         meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
+        turn = Turn.from_object(spec["turn"]) if spec.get("turn") else None
         return cls(
             namespace=meta["namespace"],
             name=meta["name"],
@@ -205,8 +266,10 @@ class BatchView:
             device=(spec.get("device") or {}).get("name", ""),
             address=(spec.get("device") or {}).get("address", ""),
             trial=spec.get("trial", False),
+            turn=turn,
             fence_seconds=spec.get("fenceSeconds"),
             entries=tuple(Entry(job["name"], job["uid"], job["attempt"]) for job in spec["jobs"]),
+            costs=_costs(spec["jobs"], turn, status),
             created=_seconds(meta["creationTimestamp"]) or 0.0,
             phase=status.get("phase") or "Pending",
             pod=status.get("pod") or "",
@@ -322,6 +385,8 @@ class TargetView:
     parallelism: int | None
     max_tests: int
     target_seconds: float
+    isolate_orgs: bool
+    shares: Shares
     retry: RetryPolicy
     health: HealthPolicy
     start_seconds: float
@@ -364,6 +429,8 @@ class TargetView:
             parallelism=spec.get("parallelism"),
             max_tests=batch.get("maxTests", 50),
             target_seconds=batch.get("targetSeconds", 120),
+            isolate_orgs=batch.get("isolateOrgs", False),
+            shares=Shares.from_target_spec(spec),
             retry=RetryPolicy.from_target_spec(spec),
             health=HealthPolicy.from_target_spec(spec),
             start_seconds=timeouts.get("startSeconds", 300),
@@ -476,6 +543,29 @@ class KubeJobView:
 def date_time(seconds: float) -> str:
     """Seconds since the epoch as the API writes them."""
     return lifecycle.timestamp(datetime.fromtimestamp(seconds, UTC))
+
+
+def _costs(jobs: list[Object], turn: Turn | None, status: Object) -> tuple[tuple[str, float], ...]:
+    """Device seconds by org. Before the end nobody knows better than who made the batch."""
+    costs: defaultdict[str, float] = defaultdict(float)
+    install = status.get("installSeconds")
+    if status.get("phase") in BATCH_OVER:
+        orgs = {job["name"]: job.get("orgId", "") for job in jobs}
+        for test in status.get("tests") or ():
+            costs[orgs.get(test["name"], "")] += test.get("seconds", 0.0)
+        if install is None:
+            # An install that failed had the device, too.
+            ended = _seconds(status.get("finishTime")) or 0.0
+            install = max(ended - (_seconds(status.get("startTime")) or ended), 0.0)
+    else:
+        for job in jobs:
+            costs[job.get("orgId", "")] += job.get("seconds", 0.0)
+        if install is None and turn is not None:
+            install = turn.install_seconds
+    if turn is not None:
+        costs[turn.org] += install or 0.0
+    costs.pop("", None)  # of batches that were made before orgs were noted
+    return tuple(costs.items())
 
 
 def _seconds(text: str | None) -> float | None:

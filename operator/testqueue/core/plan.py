@@ -8,7 +8,6 @@ keeps only what may be forgotten: when it last nominated or reported what, and t
 
 from __future__ import annotations
 
-import heapq
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -25,17 +24,18 @@ from testqueue.core.actions import (
     UpdateTarget,
 )
 from testqueue.core.addresses import Addresses
-from testqueue.core.batching import last_rider, share
 from testqueue.core.estimates import Estimates
 from testqueue.core.gathering import Gathering
-from testqueue.core.model import Group, Key, TargetCounts
+from testqueue.core.model import Key, TargetCounts
 from testqueue.core.nominate import RECHECK_SECONDS, SETTLE_SECONDS, is_unfinished, oddity
 from testqueue.core.pool import Pool
+from testqueue.core.quotas import Quotas
+from testqueue.core.turns import Kept, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from testqueue.core.model import DeviceView, TargetView
+    from testqueue.core.model import DeviceView, Group, Lane, TargetView
     from testqueue.core.store import Store
 
 #: A target's counts alone are written at most so often: API writes are what to save.
@@ -64,7 +64,7 @@ class Planner:
     """Plans one pass after another. `new_name` gives a fresh batch name at each call."""
 
     def __init__(self, store: Store, new_name: Callable[[], str], *, gather_seconds: float = 0.0) -> None:
-        """`gather_seconds`: a new group's first batch waits until nobody has joined it for so long."""
+        """`gather_seconds`: a new lane's first batch waits until nobody has joined it for so long."""
         self._gathering = Gathering(gather_seconds)
         self.estimates = Estimates()
         self._store = store
@@ -72,7 +72,8 @@ class Planner:
         self._recheck: dict[Key, float] = {}
         self._reported: dict[Key, float] = {}
         self._gone: set[Key] = set()
-        self._explained: dict[Group, int] = {}
+        self._explained: dict[Lane, int] = {}
+        self._quotas = Quotas(store)
 
     def check_again(self, batch: Key, when: float) -> None:
         """A live look found nothing to do yet: not again before this time."""
@@ -103,7 +104,11 @@ class Planner:
         explanations, again = self._explanations(now)
         actions += explanations
         wake.append(again)
-        actions += self._take_backs(actions)
+        claimed = _claimed(actions)
+        actions += self._take_backs(claimed)
+        beyond, again = self._quotas.beyond(claimed, now)
+        actions += beyond
+        wake.append(again)
         return Pass(tuple(actions), max(min(wake), now))
 
     def _repairs(self, now: float) -> list[Action]:
@@ -189,61 +194,46 @@ class Planner:
     def _batches(
         self, target: TargetView, openings: list[Opening], now: float
     ) -> tuple[list[CreateBatch], float, bool]:
-        """New batches, when to look again at the latest, and whether a place is kept for a group that still grows."""
-        store = self._store
-        again, gathering = math.inf, False
+        """New batches, when to look again at the latest, and whether a place is kept for a lane that still grows."""
         batches: list[CreateBatch] = []
-        if not openings:
-            return batches, again, gathering
+        if not openings or not self._store.is_wanted(target.key):
+            return batches, math.inf, False
+        turns = Turns(
+            target,
+            self._store,
+            self.estimates,
+            hold=lambda group: self._hold(group, target),
+            gathered=lambda lane: self._gathered(lane, now),
+            now=now,
+        )
         ordinary = sum(not opening.trial for opening in openings)
-        # Each group's first TestJob that no batch of this pass has yet: its score, and its place in the line.
-        heads: list[tuple[float, Group, int]] = []
-        for group, line in store.groups(target.key):
-            hold = self._hold(group, target)
-            if hold > now:
-                again = min(again, hold)
-            else:
-                heads.append((line.score(0), group, 0))
-        heapq.heapify(heads)
         for index, opening in enumerate(openings):
-            if not heads:
-                break
-            _, group, place = heapq.heappop(heads)
-            if place == 0 and (gathered := self._gathered(group, now)) > now:
-                # Its place is kept for it: a batch of the next group would have it for minutes.
-                again, gathering = min(again, gathered), True
-                continue
             # A device on probation gets one TestJob, and none that a healthy one could have had.
-            slots = max(ordinary - index, 1)
-            riders = store.line(
-                group,
-                start=place,
-                most=1 if opening.trial else target.max_tests * slots,
-                up_to=last_rider(heads[0][0] if heads else None, store.ageing_seconds),
-            )
-            jobs = share(riders, target, slots, self.estimates)
-            place += len(jobs)
-            line = store.waiting_line(group)
-            if place < len(line):
-                heapq.heappush(heads, (line.score(place), group, place))
+            formed = turns.form(max(ordinary - index, 1), trial=opening.trial)
+            if formed is None:
+                break
+            if isinstance(formed, Kept):
+                continue
             batches.append(
                 CreateBatch(
                     target=target,
                     name=self._new_name(),
-                    app_version_id=group.app_version_id,
+                    app_version_id=formed.lane.app_version_id,
                     device=opening.device,
-                    jobs=tuple(jobs),
+                    jobs=formed.jobs,
+                    seconds=formed.seconds,
+                    turn=formed.turn,
                     trial=opening.trial,
                     rivals=opening.rivals,
                 )
             )
-        return batches, again, gathering
+        return batches, turns.again, turns.keeps
 
-    def _gathered(self, group: Group, now: float) -> float:
-        """Until when a group is left to grow before its first batch."""
-        [first] = self._store.line(group, most=1)
-        changes = self._store.waiting_line(group).changes
-        return self._gathering.until(group, queued=first.queued, changes=changes, now=now)
+    def _gathered(self, lane: Lane, now: float) -> float:
+        """Until when a lane is left to grow before its first batch."""
+        [first] = self._store.line(lane, most=1)
+        changes = self._store.waiting_line(lane).changes
+        return self._gathering.until(lane, queued=first.queued, changes=changes, now=now)
 
     def _hold(self, group: Group, target: TargetView) -> float:
         """Until when a group waits because its last batch ended before its first test.
@@ -269,7 +259,7 @@ class Planner:
         store = self._store
         found: list[Action] = []
         again = math.inf
-        explained: dict[Group, int] = {}
+        explained: dict[Lane, int] = {}
         for key in store.wanted_targets():
             if key in store.targets:
                 continue
@@ -277,36 +267,38 @@ class Planner:
                 f"there is no TestTarget {key.name!r} in namespace {key.namespace!r}: "
                 "create it, or submit to another"
             )
-            for group, line in store.groups(key):
-                if self._explained.get(group) == line.changes:
-                    explained[group] = line.changes
+            for lane in [head.lane for heads in store.heads(key).values() for head in heads]:
+                changes = store.waiting_line(lane).changes
+                if self._explained.get(lane) == changes:
+                    explained[lane] = changes
                     continue
-                silent = [job for job in store.line(group) if job.reason != TARGET_NOT_FOUND]
+                silent = [job for job in store.line(lane) if job.reason != TARGET_NOT_FOUND]
                 # Who applies a target and its TestJobs together means no harm: the one may be seen first.
                 ready = [job for job in silent if now >= job.queued + SETTLE_SECONDS]
                 found += [ExplainJob(job, TARGET_NOT_FOUND, message) for job in ready]
                 if not silent:
-                    explained[group] = line.changes
+                    explained[lane] = changes
                 elif len(ready) < len(silent):
                     again = now + SETTLE_SECONDS
         self._explained = explained
         return found, again
 
-    def _take_backs(self, planned: list[Action]) -> list[Action]:
+    def _take_backs(self, claimed: set[Key]) -> list[Action]:
         """What was said about a target that exists by now, of TestJobs whose turn has not come yet."""
-        misled = [
-            job
+        return [
+            ExplainJob(job, "", "")
             for target in self._store.targets
             for job in self._store.waiting_because(target.key, TARGET_NOT_FOUND)
-            if not job.cancel
+            if not job.cancel and job.key not in claimed
         ]
-        if not misled:
-            return []
-        claimed = {
-            job.key
-            for action in planned
-            if isinstance(action, UpdateTarget)
-            for batch in action.batches
-            for job in batch.jobs
-        }
-        return [ExplainJob(job, "", "") for job in misled if job.key not in claimed]
+
+
+def _claimed(planned: list[Action]) -> set[Key]:
+    """The TestJobs that a pass puts into batches."""
+    return {
+        job.key
+        for action in planned
+        if isinstance(action, UpdateTarget)
+        for batch in action.batches
+        for job in batch.jobs
+    }

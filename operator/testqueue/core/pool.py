@@ -53,7 +53,7 @@ class Pool:
         #: May take a batch, the most trusted first; and may take a trial batch, the one that waits longest first.
         self.healthy: list[DeviceView] = []
         self.on_trial: list[DeviceView] = []
-        if store.groups(target.key):
+        if store.is_wanted(target.key):
             self._offer()
 
     @property

@@ -11,11 +11,22 @@ import heapq
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, OrderedDict, defaultdict
-from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from qgjob.api import lifecycle
 from testqueue.core.health import Elsewhere
-from testqueue.core.model import BatchView, Entry, Group, JobView, Key, KubeJobView, PodView, TargetView
+from testqueue.core.ledger import Ledger
+from testqueue.core.model import (
+    BatchView,
+    Entry,
+    Group,
+    JobView,
+    Key,
+    KubeJobView,
+    Lane,
+    PodView,
+    TargetView,
+)
 from testqueue.core.order import score
 
 if TYPE_CHECKING:
@@ -107,10 +118,19 @@ Place = tuple[float, str]
 _MANY: Final = 32
 
 
-class Line:
-    """The TestJobs of one group that may run now, first one first."""
+class Head(NamedTuple):
+    """The first TestJob of a lane."""
 
-    def __init__(self) -> None:
+    score: float
+    name: str
+    lane: Lane
+
+
+class Line:
+    """The TestJobs of one lane that may run now, first one first."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
         self._places: list[Place] = []
         #: Counts up with each change, so that a reader can tell whether it has seen this state.
         self.changes = 0
@@ -118,9 +138,9 @@ class Line:
     def __len__(self) -> int:
         return len(self._places)
 
-    def score(self, index: int) -> float:
-        """The score of the TestJob at that place; the first one's is the group's urgency."""
-        return self._places[index][0]
+    def head(self, index: int = 0) -> Head | None:
+        """The TestJob at that place, as the first one of those from there on; None where nobody is."""
+        return Head(*self._places[index], self.lane) if index < len(self._places) else None
 
     def names(self, start: int, most: int, up_to: float) -> list[str]:
         """The TestJobs from place `start` on, at most so many, whose score is not above `up_to`; one at least."""
@@ -161,11 +181,13 @@ class Store:
         self.pods: Table[PodView] = Table(self._pod_changed)
         self.kube_jobs: Table[KubeJobView] = Table()
         self._on_batch = on_batch
-        self._lines: dict[Group, Line] = {}
-        self._groups: defaultdict[Key, set[Group]] = defaultdict(set)
+        self._lines: dict[Lane, Line] = {}
+        self._heads: defaultdict[Key, dict[str, list[Head]]] = defaultdict(dict)
+        self._lanes: defaultdict[Group, set[Lane]] = defaultdict(set)
+        self._ledgers: defaultdict[Key, Ledger] = defaultdict(Ledger)
         self._arrived: list[Key] = []
         self._later: list[tuple[float, Key]] = []
-        self._places: dict[Key, tuple[Group, Place]] = {}
+        self._places: dict[Key, tuple[Line, Place]] = {}
         self._claimed: defaultdict[Key, set[Key]] = defaultdict(set)
         self._live: defaultdict[Key, set[Key]] = defaultdict(set)
         self._ended: defaultdict[Group, set[Key]] = defaultdict(set)
@@ -175,6 +197,7 @@ class Store:
         self._named: defaultdict[Key, dict[Key, Entry]] = defaultdict(dict)
         self._pods_of: defaultdict[Key, set[Key]] = defaultdict(set)
         self._waiting: defaultdict[tuple[str, str, int], int] = defaultdict(int)
+        self._waiting_of: Counter[tuple[Key, str]] = Counter()
         self._urgent: set[Key] = set()
         self._by_reason: defaultdict[tuple[Key, str], set[Key]] = defaultdict(set)
 
@@ -183,50 +206,63 @@ class Store:
         arrived, self._arrived = self._arrived, []
         while self._later and self._later[0][0] <= now:
             arrived.append(heapq.heappop(self._later)[1])
-        ready: defaultdict[Group, list[Place]] = defaultdict(list)
+        ready: defaultdict[Lane, list[Place]] = defaultdict(list)
         for key in arrived:
             job = self.jobs.get(key)
             if job is None or key in self._places or not self._may_queue(job):
                 continue
             if job.due <= now:
                 place = (score(job, self.ageing_seconds), job.name)
-                self._places[key] = (job.group, place)
-                ready[job.group].append(place)
+                line = self._line_of(job.lane)
+                self._places[key] = (line, place)
+                ready[line.lane].append(place)
             else:
                 heapq.heappush(self._later, (job.due, key))
-        for group, places in ready.items():
-            if group not in self._lines:
-                self._lines[group] = Line()
-                self._groups[Key(group.namespace, group.target)].add(group)
-            self._lines[group].add(places)
+        for lane, places in ready.items():
+            line = self._lines[lane]
+            before = line.head()
+            line.add(places)
+            self._index(line, before)
 
     @property
     def next_due(self) -> float | None:
         """When the next TestJob comes into its line, if one is to."""
         return self._later[0][0] if self._later else None
 
-    def groups(self, target: Key) -> list[tuple[Group, Line]]:
-        """The groups of a target with TestJobs that may run now."""
-        return [(group, self._lines[group]) for group in self._groups.get(target, ())]
-
-    def waiting_line(self, group: Group) -> Line:
-        """A group's line; an empty one where nobody of it may run now."""
-        return self._lines.get(group) or Line()
+    def is_wanted(self, target: Key) -> bool:
+        """Whether a TestJob may run there now."""
+        return target in self._heads
 
     def wanted_targets(self) -> list[Key]:
         """Every target, existing or not, that a TestJob waits for now."""
-        return [target for target, groups in self._groups.items() if groups]
+        return list(self._heads)
+
+    def heads(self, target: Key) -> Mapping[str, Sequence[Head]]:
+        """The first TestJob of each lane of a target, by org, the most urgent first."""
+        return self._heads.get(target, {})
+
+    def lanes(self, group: Group) -> Iterable[Lane]:
+        """The lanes of a group in which TestJobs may run now."""
+        return self._lanes.get(group, ())
+
+    def ledger(self, target: Key) -> Ledger:
+        """Who had how much of a target."""
+        return self._ledgers[target]
+
+    def waiting_line(self, lane: Lane) -> Line:
+        """A lane's line; an empty one where nobody of it may run now."""
+        return self._lines.get(lane) or Line(lane)
 
     def line(
-        self, group: Group, *, start: int = 0, most: int | None = None, up_to: float = math.inf
+        self, lane: Lane, *, start: int = 0, most: int | None = None, up_to: float = math.inf
     ) -> list[JobView]:
-        """The TestJobs of a group that may run now, in order: from place `start` on, at most `most`.
+        """The TestJobs of a lane that may run now, in order: from place `start` on, at most `most`.
 
         None but the first has a score above `up_to`.
         """
-        line = self._lines.get(group)
+        line = self._lines.get(lane)
         names = line.names(start, len(line) if most is None else most, up_to) if line else []
-        return [job for name in names if (job := self.jobs.get(Key(group.namespace, name)))]
+        return [job for name in names if (job := self.jobs.get(Key(lane.namespace, name)))]
 
     def live_batches(self, target: Key) -> list[BatchView]:
         """The batches of a target that are not over."""
@@ -313,15 +349,25 @@ class Store:
             self._waiting.get((target.namespace, target.name, priority), 0) for priority in range(1, 11)
         )
 
+    def waiting_of(self, target: Key, org: str) -> int:
+        """How many of them are an org's."""
+        return self._waiting_of[target, org]
+
+    def count_because(self, target: Key, reason: str) -> int:
+        """How many TestJobs that wait for a target give this reason in their status."""
+        return len(self._by_reason.get((target, reason), ()))
+
     def _job_changed(self, old: JobView | None, new: JobView | None) -> None:
         if old is not None:
             self._forget_job(old)
         if new is None:
             return
         if _waits(new):
+            target = Key(new.namespace, new.target)
             self._waiting[new.namespace, new.target, new.priority] += 1
+            self._waiting_of[target, new.org] += 1
             if new.reason:
-                self._by_reason[Key(new.namespace, new.target), new.reason].add(new.key)
+                self._by_reason[target, new.reason].add(new.key)
             self._await(new)
         elif new.phase in lifecycle.CLAIMED:
             self._claimed[Key(new.namespace, new.batch)].add(new.key)
@@ -332,21 +378,49 @@ class Store:
         key = old.key
         self._urgent.discard(key)
         if _waits(old):
+            target = Key(old.namespace, old.target)
             self._waiting[old.namespace, old.target, old.priority] -= 1
+            self._waiting_of[target, old.org] -= 1
+            if not self._waiting_of[target, old.org]:
+                del self._waiting_of[target, old.org]
             if old.reason:
-                _discard(self._by_reason, (Key(old.namespace, old.target), old.reason), key)
+                _discard(self._by_reason, (target, old.reason), key)
         if old.phase in lifecycle.CLAIMED:
             _discard(self._claimed, Key(old.namespace, old.batch), key)
         self._leave_line(key)
 
     def _leave_line(self, key: Key) -> None:
         if place := self._places.pop(key, None):
-            group, spot = place
-            line = self._lines[group]
+            line, spot = place
+            before = line.head()
             line.discard(spot)
+            self._index(line, before)
             if not line:
-                del self._lines[group]
-                _discard(self._groups, Key(group.namespace, group.target), group)
+                del self._lines[line.lane]
+                _discard(self._lanes, line.lane.group, line.lane)
+
+    def _line_of(self, lane: Lane) -> Line:
+        line = self._lines.get(lane)
+        if line is None:
+            self._lines[lane] = line = Line(lane)
+            self._lanes[lane.group].add(lane)
+        return line
+
+    def _index(self, line: Line, before: Head | None) -> None:
+        """Note who is first in a lane now, where that has changed."""
+        after, lane = line.head(), line.lane
+        if after == before:
+            return
+        target = Key(lane.namespace, lane.target)
+        heads = self._heads[target].setdefault(lane.org, [])
+        if before is not None:
+            del heads[bisect_left(heads, before)]
+        if after is not None:
+            insort(heads, after)
+        if not heads:
+            del self._heads[target][lane.org]
+            if not self._heads[target]:
+                del self._heads[target]
 
     def _await(self, job: JobView) -> None:
         """Have it come into its line once it is due. Most are due at once: a list is cheaper than the heap."""
@@ -379,6 +453,8 @@ class Store:
             self._find_last_ended(new.group)
             self._remember_device(new)
         self._name_jobs(old, new)
+        either = _either(old, new)
+        self._ledgers[Key(either.namespace, either.target)].change(old, new)
         self._on_batch(old, new)
 
     def _remember_device(self, batch: BatchView) -> None:
@@ -403,7 +479,7 @@ class Store:
         after = set(new.entries) if new is not None and _is_being_made(new) else set()
         if before == after:
             return
-        batch, namespace = _identity(old, new)
+        batch, namespace = _either(old, new).key, _either(old, new).namespace
         for entry in before - after:
             key = Key(namespace, entry.name)
             named = self._named.get(key, {})
@@ -446,11 +522,11 @@ def _waits(job: JobView) -> bool:
     return job.phase in lifecycle.WAITING
 
 
-def _identity(old: BatchView | None, new: BatchView | None) -> tuple[Key, str]:
+def _either(old: BatchView | None, new: BatchView | None) -> BatchView:
     view = new or old
     if view is None:
         raise ValueError("a change has an old or a new view")
-    return view.key, view.namespace
+    return view
 
 
 def _is_being_made(batch: BatchView) -> bool:

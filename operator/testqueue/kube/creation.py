@@ -181,22 +181,11 @@ class BatchCreation:
 
 
 def _manifest(action: CreateBatch) -> Object:
-    spec: dict[str, Any] = {
-        "appVersionId": action.app_version_id,
-        "target": action.target.name,
-        "priority": action.priority,
-        "fenceSeconds": int(action.target.fence_seconds),
-        "jobs": [{"name": job.name, "uid": job.uid, "attempt": job.attempt + 1} for job in action.jobs],
-    }
-    if action.trial:
-        spec["trial"] = True
-    if action.device is not None:
-        spec["device"] = {"name": action.device.name, "address": action.device.address}
     return {
         "apiVersion": API_VERSION,
         "kind": "TestBatch",
         "metadata": {"name": action.name, "namespace": action.namespace},
-        "spec": spec,
+        "spec": action.spec(),
     }
 
 

@@ -14,6 +14,7 @@ from testqueue.core.actions import (
     CheckBatch,
     CreateBatch,
     ExplainJob,
+    RefuseJob,
     ReplayJob,
     ResumeBatch,
     UpdateTarget,
@@ -70,7 +71,9 @@ class Writer:
         targets = []
         for action in actions:
             if not isinstance(action, UpdateTarget | CreateBatch):
-                self._aside.add(_subject(action), action, pressing=not isinstance(action, ExplainJob))
+                self._aside.add(
+                    _subject(action), action, pressing=not isinstance(action, ExplainJob | RefuseJob)
+                )
             elif self._held.get(action.target.key, 0.0) <= self._clock():
                 targets.append(action)
         await asyncio.gather(*(self._run_for_target(action) for action in targets))
@@ -127,6 +130,10 @@ class Writer:
             case ReplayJob(job):
                 await self._change_live(
                     job, lambda status, spec: lifecycle.replay(status, spec.get("replays", 0), self._now())
+                )
+            case RefuseJob(job, reason, message):
+                await self._change_live(
+                    job, lambda status, _: lifecycle.refuse(status, reason, message, self._now())
                 )
             case ExplainJob(job, reason, message):
                 await self._objects.change_viewed_job(
@@ -199,7 +206,7 @@ def _subject(action: Action) -> Hashable:
             return "batch", batch.key
         case CheckBatch(key, _):
             return "batch", key
-        case CancelJob(job) | ReplayJob(job) | ExplainJob(job):
+        case CancelJob(job) | ReplayJob(job) | ExplainJob(job) | RefuseJob(job):
             return "job", job.uid
         case _:
             raise TypeError(f"{type(action).__name__} belongs to a pass")

@@ -80,6 +80,8 @@ def repair(
         device="device",
         address="address",
         trial=False,
+        turn=None,
+        costs=(),
         fence_seconds=60,
         entries=tuple(Entry(_name("job", job), "", attempt) for job, attempt in batch.entries),
         created=since,
@@ -158,6 +160,7 @@ def _after(job: Job, changes: lifecycle.Changes) -> Job:
 def _job_view(number: int, job: Job) -> JobView:
     return JobView(
         **_meta("job", number),
+        org="org",
         app_version_id="1",
         target="target",
         test="test",

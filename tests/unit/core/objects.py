@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qgjob.api.constants import BATCH_LABEL
 from qgjob.api.lifecycle import timestamp
 from testqueue.core.model import BatchView, JobView, KubeJobView, PodView, TargetView
+
+if TYPE_CHECKING:
+    from testqueue.core.actions import CreateBatch
 
 NOW = 1_795_507_200.0  # 2026-11-24T08:00:00Z
 AGEING = 3600.0
@@ -38,6 +41,7 @@ def job(
     *,
     app: str = "shop-1",
     target: str = "phones",
+    org: str = "org",
     priority: int = 5,
     created: float = 0,
     version: int | None = None,
@@ -49,7 +53,7 @@ def job(
         {
             "metadata": metadata(name, version, created),
             "spec": {
-                "orgId": "org",
+                "orgId": org,
                 "appVersionId": app,
                 "test": f"{name}.spec.ts",
                 "target": target,
@@ -84,6 +88,13 @@ def batch(
         spec["device"] = {"name": device, "address": address or f"{device}:5555"}
     return BatchView.from_object(
         {"metadata": metadata(name, version, created), "spec": spec, "status": status}
+    )
+
+
+def made(action: CreateBatch, *, created: float = 0, **status: Any) -> BatchView:
+    """The TestBatch that the planner asked for."""
+    return BatchView.from_object(
+        {"metadata": metadata(action.name, created=created), "spec": action.spec(), "status": status}
     )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from testqueue.core.model import BatchView, Group, Key
+from testqueue.core.model import BatchView, Key, Lane
 from testqueue.core.store import Store
 
 from .objects import AGEING, NAMESPACE, NOW, at, batch, job, pod
 
-GROUP = Group(NAMESPACE, "shop-1", "phones")
+LANE = Lane(NAMESPACE, "shop-1", "phones", "org")
 TB_1 = Key(NAMESPACE, "tb-1")
 
 
 def names(store: Store, **window: float | int) -> list[str]:
-    return [view.name for view in store.line(GROUP, **window)]  # type: ignore[arg-type]
+    return [view.name for view in store.line(LANE, **window)]  # type: ignore[arg-type]
 
 
 def filled(*priorities: int) -> Store:
@@ -46,7 +46,7 @@ def test_a_hundred_newcomers_come_into_order_too() -> None:
         store.jobs.apply(job(f"later-{number:03d}", created=100 - number))
     store.advance(NOW)
 
-    scores = [view.queued - view.priority * AGEING for view in store.line(GROUP)]
+    scores = [view.queued - view.priority * AGEING for view in store.line(LANE)]
     assert scores == sorted(scores)
     assert len(scores) == 110
 
@@ -76,7 +76,7 @@ def test_whoever_is_deleted_leaves_no_trace() -> None:
 
     store.jobs.remove(job("p01"))
 
-    assert (store.groups(Key(NAMESPACE, "phones")), store.waiting(), names(store)) == ([], {}, [])
+    assert (store.heads(Key(NAMESPACE, "phones")), store.waiting(), names(store)) == ({}, {}, [])
 
 
 def test_a_retry_is_due_at_its_newest_time() -> None:
@@ -107,7 +107,7 @@ def test_batches_are_told_apart_by_their_end() -> None:
 
     assert [view.name for view in store.live_batches(Key(NAMESPACE, "phones"))] == ["tb-1"]
     assert [view.name for view in store.all_live_batches()] == ["tb-1"]
-    assert (last := store.last_ended_batch(GROUP)) is not None
+    assert (last := store.last_ended_batch(LANE.group)) is not None
     assert last.name == "tb-2"
 
 
@@ -115,11 +115,11 @@ def test_the_last_ended_batch_is_the_one_that_ended_last() -> None:
     store = Store(AGEING)
     store.batches.apply(batch("tb-2", phase="Completed", finishTime=at(9)))
     store.batches.apply(batch("tb-1", phase="Completed", finishTime=at(1)))
-    assert store.last_ended_batch(GROUP) == store.batches.get(Key(NAMESPACE, "tb-2"))
+    assert store.last_ended_batch(LANE.group) == store.batches.get(Key(NAMESPACE, "tb-2"))
 
     store.batches.remove(batch("tb-2"))
 
-    assert store.last_ended_batch(GROUP) == store.batches.get(TB_1)
+    assert store.last_ended_batch(LANE.group) == store.batches.get(TB_1)
 
 
 def test_the_last_batch_of_a_target_is_found_across_app_versions_and_not_across_targets() -> None:

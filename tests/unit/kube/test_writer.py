@@ -9,7 +9,7 @@ import pytest
 
 from qgjob.api.constants import API_VERSION
 from testqueue.core.actions import CreateBatch, ExplainJob, UpdateTarget
-from testqueue.core.model import JobView, Key, TargetView
+from testqueue.core.model import JobView, Key, TargetView, Turn
 from testqueue.core.plan import Planner
 from testqueue.core.store import Store
 from testqueue.kube.creation import BatchCreation
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CI = f"/apis/{API_VERSION}/namespaces/ci"
 BATCHES = f"{CI}/testbatches"
+TURN = Turn("o", weight=1, floor=0.0, start=0.0, install_seconds=10.0)
 JOBS = "/apis/batch/v1/namespaces/ci/jobs"
 
 
@@ -168,7 +169,15 @@ def update() -> UpdateTarget:
             "spec": {"provider": {"none": {}}, "driver": {"name": "simulate"}},
         }
     )
-    creation = CreateBatch(target=target, name="tb-1", app_version_id="v", device=None, jobs=(job("a"),))
+    creation = CreateBatch(
+        target=target,
+        name="tb-1",
+        app_version_id="v",
+        device=None,
+        jobs=(job("a"),),
+        seconds=(5.0,),
+        turn=TURN,
+    )
     return UpdateTarget(target, (), target.counts, (creation,))
 
 
@@ -189,6 +198,8 @@ def update_with_a_shared_phone() -> UpdateTarget:
         app_version_id="v",
         device=target.devices[0],
         jobs=(job("a"),),
+        seconds=(5.0,),
+        turn=TURN,
         rivals=(Key("ci", "tablets"),),
     )
     return UpdateTarget(target, target.leases, target.counts, (creation,))

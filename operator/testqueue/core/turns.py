@@ -1,0 +1,275 @@
+"""Whose turn it is at a target, and who rides along.
+
+Among orgs, the one that stands lowest in the ledger is next, whatever its TestJobs' priorities; within an org, its
+most urgent TestJob. That one's lane opens the batch. What else rides must not be far less urgent than what its own org
+has to wait for elsewhere, and another org's TestJobs must not bring it far beyond the org that is next.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from testqueue.core.batching import last_rider, share
+from testqueue.core.model import Key, Turn
+from testqueue.core.shares import UNLISTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from testqueue.core.estimates import Estimates
+    from testqueue.core.model import Group, JobView, Lane, TargetView
+    from testqueue.core.store import Head, Store
+
+#: A group is cut into so many batches at most in one look at it: more TestJobs are not looked at.
+_PIECES: Final = 8
+
+
+class Formed(NamedTuple):
+    """What goes into a batch: TestJobs in running order, how long each is expected to run, and whose turn it is."""
+
+    lane: Lane
+    jobs: tuple[JobView, ...]
+    seconds: tuple[float, ...]
+    turn: Turn
+
+
+class Kept(NamedTuple):
+    """A place that is kept for a lane that has just come and still grows."""
+
+    lane: Lane
+
+
+class _Next(NamedTuple):
+    """A lane's first TestJob that no batch of this pass has."""
+
+    score: float
+    name: str
+    lane: Lane
+    place: int
+    #: It came from the index, which has the account's next one.
+    indexed: bool
+
+
+@dataclass(slots=True)
+class _Account:
+    name: str
+    weight: int
+    heads: Iterator[Head]
+    next: list[_Next] = field(default_factory=list)
+    floor: float = 0.0
+    level: float = 0.0
+
+    @property
+    def rank(self) -> tuple[float, float, str]:
+        """The lowest is next: among those that stand alike, the one with the most urgent TestJob."""
+        return self.level, self.next[0].score, self.name
+
+
+class Turns:
+    """One target's turns in one pass."""
+
+    def __init__(
+        self,
+        target: TargetView,
+        store: Store,
+        estimates: Estimates,
+        *,
+        hold: Callable[[Group], float],
+        gathered: Callable[[Lane], float],
+        now: float,
+    ) -> None:
+        """`hold` tells until when a group waits for something else than its turn; `now` in seconds since the epoch."""
+        self._target = target
+        self._store = store
+        self._ledger = store.ledger(target.key)
+        self._estimates = estimates
+        self._hold = hold
+        self._gathered = gathered
+        #: Whether a place is kept for somebody.
+        self.keeps = False
+        self._now = now
+        #: When a lane that was passed over may have a turn, in seconds since the epoch.
+        self.again = math.inf
+        self._held: dict[Group, bool] = {}
+        self._running: defaultdict[str, int] = defaultdict(int)
+        self._places: defaultdict[Lane, int] = defaultdict(int)
+        self._accounts = {account.name: account for account in self._waiting()}
+        self._line = [(account.rank, account.name) for account in self._accounts.values()]
+        heapq.heapify(self._line)
+
+    def form(self, slots: int, *, trial: bool) -> Formed | Kept | None:
+        """The next batch, where so many slots are free; None where nobody may have one.
+
+        A trial has one TestJob.
+        """
+        account = self._first()
+        if account is None:
+            return None
+        heapq.heappop(self._line)
+        lane = self._pop(account).lane
+        self._refresh(account)
+        if not self._places[lane] and (gathered := self._gathered(lane)) > self._now:
+            # A batch of the next one would have the place for minutes.
+            self.again, self.keeps = min(self.again, gathered), True
+            self._offer(account)
+            return Kept(lane)
+        rival = self._first()
+        most = 1 if trial else self._target.max_tests * min(slots, _PIECES)
+        own = self._store.line(
+            lane,
+            start=self._places[lane],
+            most=most,
+            up_to=self._last_rider(account.next[0].score if account.next else None),
+        )
+        riders = [(job, self._estimates.test(job)) for job in own]
+        if not trial and not self._target.isolate_orgs:
+            riders += self._guests(lane, most - len(own), rival)
+        count = share(
+            [seconds for _, seconds in riders],
+            self._target,
+            self._estimates.install(self._target.key),
+            slots,
+            contended=rival is not None,
+        )
+        taken = riders[:count]
+        turn = self._charge(account, lane.org, taken)
+        self._push_rest(account, lane)
+        self._offer(account)
+        return Formed(lane, tuple(job for job, _ in taken), tuple(each for _, each in taken), turn)
+
+    def _waiting(self) -> Iterable[_Account]:
+        """The accounts with a TestJob that may run, and where they stand."""
+        shares = self._target.shares
+        together: defaultdict[str, list[str]] = defaultdict(list)
+        heads = self._store.heads(self._target.key)
+        for org in heads:
+            together[shares.account(org)].append(org)
+        for name, orgs in together.items():
+            weight = shares.of(name).weight
+            index = iter(heads[orgs[0]]) if len(orgs) == 1 else heapq.merge(*(heads[org] for org in orgs))
+            account = _Account(name, weight, index)
+            self._pull(account)
+            if account.next:
+                self._place(account)
+                yield account
+
+    def _place(self, account: _Account) -> None:
+        """Where it stands, since its first one came."""
+        shares, head = self._target.shares, account.next[0]
+        first = self._store.jobs.get(Key(head.lane.namespace, head.name))
+        clock = self._ledger.clock(first.arrived if first else self._now)
+        members = [account.name]
+        if account.name == UNLISTED:
+            members = [org for org in self._ledger.orgs if shares.account(org) == UNLISTED]
+        level = self._ledger.level(members, account.weight)
+        account.floor = clock.start
+        account.level = clock.end if level is None else max(level, clock.start)
+
+    def _first(self) -> _Account | None:
+        """The account whose turn is next; it stays in the line."""
+        while self._line:
+            rank, name = self._line[0]
+            account = self._accounts[name]
+            self._refresh(account)
+            if account.next and account.rank == rank:
+                return account
+            heapq.heappop(self._line)
+            self._offer(account)
+        return None
+
+    def _offer(self, account: _Account) -> None:
+        if account.next:
+            heapq.heappush(self._line, (account.rank, account.name))
+
+    def _refresh(self, account: _Account) -> None:
+        """Have its first one be somebody who may have a turn."""
+        while account.next:
+            first = account.next[0]
+            if first.place == self._places[first.lane] and self._may(first.lane):
+                return
+            self._push_rest(account, self._pop(account).lane)
+
+    def _pop(self, account: _Account) -> _Next:
+        first = heapq.heappop(account.next)
+        if first.indexed:
+            self._pull(account)
+        return first
+
+    def _pull(self, account: _Account) -> None:
+        """One more from the index: what waits there is less urgent than that one."""
+        for head in account.heads:
+            if self._places[head.lane]:
+                self._push_rest(account, head.lane)
+            elif self._may(head.lane):
+                heapq.heappush(account.next, _Next(*head, 0, indexed=True))
+                return
+
+    def _push_rest(self, account: _Account, lane: Lane) -> None:
+        """Those of a lane that no batch of this pass has."""
+        place = self._places[lane]
+        head = self._store.waiting_line(lane).head(place)
+        if head is not None and self._may(lane):
+            heapq.heappush(account.next, _Next(*head, place, indexed=False))
+
+    def _may(self, lane: Lane) -> bool:
+        """Whether a lane may have a turn: neither held nor at its org's quota."""
+        limit = self._target.shares.of(lane.org).max_running
+        if limit is not None and self._ledger.running(lane.org) + self._running[lane.org] >= limit:
+            return False
+        held = self._held.get(lane.group)
+        if held is None:
+            until = self._hold(lane.group)
+            held = self._held[lane.group] = until > self._now
+            if held:
+                self.again = min(self.again, until)
+        return not held
+
+    def _last_rider(self, next_score: float | None) -> float:
+        return last_rider(next_score, self._store.ageing_seconds)
+
+    def _guests(self, lane: Lane, most: int, rival: _Account | None) -> list[tuple[JobView, float]]:
+        """Other lanes' TestJobs of the same app version, of whoever stands lowest first."""
+        others = [
+            (self._accounts[name].rank, each)
+            for each in self._store.lanes(lane.group)
+            if each != lane
+            and (name := self._target.shares.account(each.org)) in self._accounts
+            and self._accounts[name].next
+            and self._may(each)
+        ]
+        found: list[tuple[JobView, float]] = []
+        for _, each in sorted(others):
+            account = self._accounts[self._target.shares.account(each.org)]
+            # As far as the org that is next will be when it has had its batch.
+            allowed = math.inf
+            if rival is not None:
+                allowed = (rival.level - account.level) * account.weight + self._target.target_seconds
+            guests = self._store.line(
+                each,
+                start=self._places[each],
+                most=max(most - len(found), 0),
+                up_to=self._last_rider(account.next[0].score),
+            )
+            for job in guests:
+                seconds = self._estimates.test(job)
+                allowed -= seconds
+                if allowed < 0:
+                    break
+                found.append((job, seconds))
+        return found
+
+    def _charge(self, account: _Account, org: str, taken: Sequence[tuple[JobView, float]]) -> Turn:
+        install = self._estimates.install(self._target.key)
+        turn = Turn(org, account.weight, account.floor, account.level, install)
+        account.level += install / account.weight
+        for job, seconds in taken:
+            payer = self._accounts[self._target.shares.account(job.org)]
+            payer.level += seconds / payer.weight
+            self._places[job.lane] += 1
+        for each in {job.org for job, _ in taken}:
+            self._running[each] += 1
+        return turn
