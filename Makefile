@@ -63,6 +63,10 @@ bench: venv ## how fast the queue is on that cluster
 bench-batch: venv ## how much of a batch's time is spent in tests (some 12 minutes)
 	@$(BIN)/python -m hack.bench.batch_efficiency
 
+.PHONY: simulate
+simulate: venv ## the planner's schedules beside others', on traces, in simulated time
+	@$(BIN)/python -m hack.simulate
+
 .PHONY: crds
 crds: venv ## write crds/ anew from the models
 	@$(BIN)/python hack/generate_crds.py

@@ -20,14 +20,28 @@ def last_rider(next_head: float | None, ageing_seconds: float) -> float:
     return math.inf if next_head is None else next_head + ageing_seconds
 
 
+def turn_seconds(target: TargetView, install_seconds: float, waiting_seconds: float, slots: int) -> float:
+    """How long the tests of a batch may take where `waiting_seconds` of tests wait for so many slots, busy or free.
+
+    Its slot's part of them: towards the end of the work batches get shorter, so that all slots end at about the same
+    time (guided self-scheduling, Polychronopoulos and Kuck, 1987). But never much less than `targetSeconds`, nor than
+    an install, since each batch costs one.
+    """
+    return max(waiting_seconds / max(slots, 1), least_seconds(target, install_seconds))
+
+
+def least_seconds(target: TargetView, install_seconds: float) -> float:
+    """How long the tests of a batch should take at least, where so many wait: to less, nobody cuts it."""
+    return max(target.target_seconds - install_seconds, install_seconds)
+
+
 def share(
-    seconds: Sequence[float], target: TargetView, install_seconds: float, free_slots: int, *, contended: bool
+    seconds: Sequence[float], target: TargetView, install_seconds: float, free_slots: int, longest: float
 ) -> int:
     """How many of the riders, whose tests take so long, go into one batch, where so many slots are free for them.
 
     Spread over as many slots as make each batch last about `targetSeconds`, its install included; never more
-    than maxTests. With one slot free everything that fits rides, since a second batch would only install again;
-    but where other orgs wait (`contended`), no turn lasts much longer than `targetSeconds`, or than two installs.
+    than maxTests, and no longer than `longest` but for one test.
     """
     if not seconds:
         return 0
@@ -35,9 +49,7 @@ def share(
     worthwhile = math.ceil(total / max(target.target_seconds - install_seconds, 1.0))
     pieces = max(1, min(free_slots, worthwhile))
     # The most urgent piece; the others are cut from what is left once the turns have been ranked again.
-    enough = total / pieces
-    if contended:
-        enough = min(enough, max(target.target_seconds - install_seconds, install_seconds))
+    enough = min(total / pieces, longest)
     count = 1
     filled = seconds[0]
     while count < min(len(seconds), target.max_tests) and filled + seconds[count] / 2 <= enough:

@@ -86,6 +86,9 @@ class Ledger:
         """Who had something."""
         return self._accounts.keys()
 
+    def __contains__(self, org: object) -> bool:
+        return org in self._accounts
+
     def running(self, org: str) -> int:
         """Batches with TestJobs of an org that are not over."""
         return self._running[org]

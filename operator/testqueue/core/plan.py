@@ -152,7 +152,7 @@ class Planner:
         held = pool.held.values() if pool else ()
         running = len({*(batch.name for batch in live), *held})
         openings = self._openings(target, pool, running, addresses)
-        batches, again, gathering = self._batches(target, openings, now)
+        batches, again, gathering = self._batches(target, openings, running, now)
         for batch in batches:
             if pool and batch.device:
                 pool.lease(batch.device, batch.name)
@@ -192,7 +192,7 @@ class Planner:
         return openings[: max(target.parallelism - running, 0)]
 
     def _batches(
-        self, target: TargetView, openings: list[Opening], now: float
+        self, target: TargetView, openings: list[Opening], running: int, now: float
     ) -> tuple[list[CreateBatch], float, bool]:
         """New batches, when to look again at the latest, and whether a place is kept for a lane that still grows."""
         batches: list[CreateBatch] = []
@@ -202,6 +202,7 @@ class Planner:
             target,
             self._store,
             self.estimates,
+            slots=running + len(openings),
             hold=lambda group: self._hold(group, target),
             gathered=lambda lane: self._gathered(lane, now),
             now=now,

@@ -13,12 +13,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from testqueue.core.batching import last_rider, share
+from testqueue.core.batching import last_rider, least_seconds, share, turn_seconds
 from testqueue.core.model import Key, Turn
 from testqueue.core.shares import UNLISTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from testqueue.core.estimates import Estimates
     from testqueue.core.model import Group, JobView, Lane, TargetView
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: A group is cut into so many batches at most in one look at it: more TestJobs are not looked at.
 _PIECES: Final = 8
+#: Of thousands of orgs that are new, so many are looked at together.
+_AT_ONCE: Final = 64
 
 
 class Formed(NamedTuple):
@@ -78,15 +80,22 @@ class Turns:
         store: Store,
         estimates: Estimates,
         *,
+        slots: int,
         hold: Callable[[Group], float],
         gathered: Callable[[Lane], float],
         now: float,
     ) -> None:
-        """`hold` tells until when a group waits for something else than its turn; `now` in seconds since the epoch."""
+        """`slots`: the target's, busy or free. `hold` tells until when a group waits for something else than its turn.
+
+        `gathered`: until when a lane is left to grow. `now` and what these tell are in seconds since the epoch.
+        """
         self._target = target
         self._store = store
         self._ledger = store.ledger(target.key)
         self._estimates = estimates
+        self._slots = slots
+        self._install = estimates.install(target.key)
+        self._left = store.waiting_at(target.key)
         self._hold = hold
         self._gathered = gathered
         #: Whether a place is kept for somebody.
@@ -97,9 +106,12 @@ class Turns:
         self._held: dict[Group, bool] = {}
         self._running: defaultdict[str, int] = defaultdict(int)
         self._places: defaultdict[Lane, int] = defaultdict(int)
-        self._accounts = {account.name: account for account in self._waiting()}
-        self._line = [(account.rank, account.name) for account in self._accounts.values()]
-        heapq.heapify(self._line)
+        self._accounts: dict[str, _Account] = {}
+        self._line: list[tuple[tuple[float, float, str], str]] = []
+        #: Orgs that had nothing yet and were not looked at, the one that came first in front; and those that were.
+        self._strangers: list[tuple[float, float, str]] = []
+        self._met: set[str] = set()
+        self._enter()
 
     def form(self, slots: int, *, trial: bool) -> Formed | Kept | None:
         """The next batch, where so many slots are free; None where nobody may have one.
@@ -115,6 +127,7 @@ class Turns:
         if not self._places[lane] and (gathered := self._gathered(lane)) > self._now:
             # A batch of the next one would have the place for minutes.
             self.again, self.keeps = min(self.again, gathered), True
+            self._met.discard(account.name)
             self._offer(account)
             return Kept(lane)
         rival = self._first()
@@ -128,40 +141,56 @@ class Turns:
         riders = [(job, self._estimates.test(job)) for job in own]
         if not trial and not self._target.isolate_orgs:
             riders += self._guests(lane, most - len(own), rival)
-        count = share(
-            [seconds for _, seconds in riders],
-            self._target,
-            self._estimates.install(self._target.key),
-            slots,
-            contended=rival is not None,
-        )
+        longest = self._longest(contended=rival is not None)
+        count = share([seconds for _, seconds in riders], self._target, self._install, slots, longest)
         taken = riders[:count]
         turn = self._charge(account, lane.org, taken)
         self._push_rest(account, lane)
         self._offer(account)
         return Formed(lane, tuple(job for job, _ in taken), tuple(each for _, each in taken), turn)
 
-    def _waiting(self) -> Iterable[_Account]:
-        """The accounts with a TestJob that may run, and where they stand."""
-        shares = self._target.shares
-        together: defaultdict[str, list[str]] = defaultdict(list)
-        heads = self._store.heads(self._target.key)
+    def _enter(self) -> None:
+        """Have the accounts with a TestJob that may run stand in line."""
+        shares, heads = self._target.shares, self._store.heads(self._target.key)
+        shared: list[str] = []
         for org in heads:
-            together[shares.account(org)].append(org)
-        for name, orgs in together.items():
-            weight = shares.of(name).weight
-            index = iter(heads[orgs[0]]) if len(orgs) == 1 else heapq.merge(*(heads[org] for org in orgs))
-            account = _Account(name, weight, index)
-            self._pull(account)
-            if account.next:
-                self._place(account)
-                yield account
+            if shares.account(org) == UNLISTED:
+                shared.append(org)
+            elif org in self._ledger:
+                self._open(org, iter(heads[org]))
+            else:
+                first = heads[org][0]
+                self._strangers.append((self._arrival(first), first.score, org))
+        if shared:
+            self._open(UNLISTED, heapq.merge(*(heads[org] for org in shared)))
+        heapq.heapify(self._strangers)
+
+    def _meet(self) -> None:
+        """Have some more strangers stand in line: whoever came later stands no lower."""
+        heads = self._store.heads(self._target.key)
+        for _ in range(min(len(self._strangers), _AT_ONCE)):
+            *_, org = heapq.heappop(self._strangers)
+            if self._open(org, iter(heads[org])):
+                self._met.add(org)
+
+    def _open(self, name: str, heads: Iterator[Head]) -> bool:
+        account = _Account(name, self._target.shares.of(name).weight, heads)
+        self._pull(account)
+        if not account.next:
+            return False
+        self._place(account)
+        self._accounts[name] = account
+        self._offer(account)
+        return True
+
+    def _arrival(self, head: Head | _Next) -> float:
+        job = self._store.jobs.get(Key(head.lane.namespace, head.name))
+        return job.arrived if job else self._now
 
     def _place(self, account: _Account) -> None:
         """Where it stands, since its first one came."""
-        shares, head = self._target.shares, account.next[0]
-        first = self._store.jobs.get(Key(head.lane.namespace, head.name))
-        clock = self._ledger.clock(first.arrived if first else self._now)
+        shares = self._target.shares
+        clock = self._ledger.clock(self._arrival(account.next[0]))
         members = [account.name]
         if account.name == UNLISTED:
             members = [org for org in self._ledger.orgs if shares.account(org) == UNLISTED]
@@ -171,7 +200,11 @@ class Turns:
 
     def _first(self) -> _Account | None:
         """The account whose turn is next; it stays in the line."""
-        while self._line:
+        while True:
+            while self._strangers and not self._met:
+                self._meet()
+            if not self._line:
+                return None
             rank, name = self._line[0]
             account = self._accounts[name]
             self._refresh(account)
@@ -179,7 +212,8 @@ class Turns:
                 return account
             heapq.heappop(self._line)
             self._offer(account)
-        return None
+            if not account.next:
+                self._met.discard(name)
 
     def _offer(self, account: _Account) -> None:
         if account.next:
@@ -228,6 +262,13 @@ class Turns:
                 self.again = min(self.again, until)
         return not held
 
+    def _longest(self, *, contended: bool) -> float:
+        """Seconds of tests in a batch; where other orgs wait, no turn is longer than it must be."""
+        if contended:
+            return least_seconds(self._target, self._install)
+        waiting = self._left * self._estimates.usual_test(self._target.key)
+        return turn_seconds(self._target, self._install, waiting, self._slots)
+
     def _last_rider(self, next_score: float | None) -> float:
         return last_rider(next_score, self._store.ageing_seconds)
 
@@ -248,12 +289,12 @@ class Turns:
             allowed = math.inf
             if rival is not None:
                 allowed = (rival.level - account.level) * account.weight + self._target.target_seconds
-            guests = self._store.line(
-                each,
-                start=self._places[each],
-                most=max(most - len(found), 0),
-                up_to=self._last_rider(account.next[0].score),
-            )
+            place = self._places[each]
+            head = self._store.waiting_line(each).head(place)
+            up_to = self._last_rider(account.next[0].score)
+            if head is None or head.score > up_to:
+                continue
+            guests = self._store.line(each, start=place, most=max(most - len(found), 0), up_to=up_to)
             for job in guests:
                 seconds = self._estimates.test(job)
                 allowed -= seconds
@@ -263,9 +304,10 @@ class Turns:
         return found
 
     def _charge(self, account: _Account, org: str, taken: Sequence[tuple[JobView, float]]) -> Turn:
-        install = self._estimates.install(self._target.key)
-        turn = Turn(org, account.weight, account.floor, account.level, install)
-        account.level += install / account.weight
+        turn = Turn(org, account.weight, account.floor, account.level, self._install)
+        account.level += self._install / account.weight
+        self._left -= len(taken)
+        self._met.discard(account.name)
         for job, seconds in taken:
             payer = self._accounts[self._target.shares.account(job.org)]
             payer.level += seconds / payer.weight

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from testqueue.core.batching import last_rider, share
+import pytest
+
+from testqueue.core.batching import last_rider, least_seconds, share, turn_seconds
 
 from .objects import AGEING, target
 
@@ -13,12 +15,12 @@ RIDERS = [5.0] * 12
 
 
 def sizes(
-    seconds: list[float], *, install: float = 10, free: int, contended: bool = False, **batching: Any
+    seconds: list[float], *, install: float = 10, free: int, longest: float = math.inf, **batching: Any
 ) -> list[int]:
     """The sizes of the batches that the free slots would get one after another."""
     left, found = list(seconds), []
     while left and free:
-        count = share(left, target(parallelism=9, batch=batching), install, free, contended=contended)
+        count = share(left, target(parallelism=9, batch=batching), install, free, longest)
         left, free = left[count:], free - 1
         found.append(count)
     return found
@@ -58,15 +60,23 @@ def test_the_first_one_rides_however_long_it_takes() -> None:
 
 
 def test_nobody_makes_no_batch() -> None:
-    assert share([], target(), 10, 3, contended=False) == 0
+    assert share([], target(), 10, 3, math.inf) == 0
 
 
-def test_a_turn_is_not_much_longer_than_the_target_time_where_other_orgs_wait() -> None:
-    assert sizes(RIDERS, free=1, contended=True, targetSeconds=30) == [4]
+def test_no_batch_is_longer_than_it_may_be_but_for_half_a_test() -> None:
+    assert sizes(RIDERS, free=1, longest=17) == [3]
+    assert sizes(RIDERS, free=1, longest=18) == [4]
 
 
-def test_a_turn_is_worth_its_install_where_other_orgs_wait() -> None:
-    assert sizes(RIDERS, install=20, free=1, contended=True, targetSeconds=15) == [4]
+@pytest.mark.parametrize(("waiting", "slots", "seconds"), [(8000, 8, 1000), (800, 8, 110), (800, 1, 800)])
+def test_a_batch_is_its_slots_part_of_what_waits_but_worth_its_install(
+    waiting: float, slots: int, seconds: float
+) -> None:
+    assert turn_seconds(target(batch={"targetSeconds": 120}), 10, waiting, slots) == seconds
+
+
+def test_tests_take_at_least_as_long_as_their_install() -> None:
+    assert least_seconds(target(batch={"targetSeconds": 60}), 50) == 50
 
 
 def test_alone_a_group_may_ride_as_a_whole() -> None:

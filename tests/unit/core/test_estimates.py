@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from testqueue.core.estimates import DEFAULT_INSTALL_SECONDS, DEFAULT_TEST_SECONDS, Estimates
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from testqueue.core.estimates import (
+    DEFAULT_INSTALL_SECONDS,
+    DEFAULT_TEST_SECONDS,
+    HALF_LIFE_SECONDS,
+    Estimates,
+)
 from testqueue.core.model import Key
 
-from .objects import NAMESPACE, batch, job
+from .objects import NAMESPACE, at, batch, job
 
 PHONES = Key(NAMESPACE, "phones")
 
@@ -30,8 +39,46 @@ def test_before_anything_ran_there_are_defaults() -> None:
     assert estimates.test(job()) == DEFAULT_TEST_SECONDS
 
 
-def test_a_test_is_expected_to_take_what_it_took_last() -> None:
-    assert learned([ran("login", 4)], [ran("login", 6)]).test(job("login")) == 6
+def test_a_test_is_expected_to_take_the_mean_of_its_runs() -> None:
+    assert learned([ran("login", 4)], [ran("login", 6)]).test(job("login")) == pytest.approx(5, abs=0.01)
+
+
+def test_a_run_of_half_a_life_before_weighs_half() -> None:
+    estimates = Estimates()
+    for moment, seconds in ((0.0, 3), (HALF_LIFE_SECONDS, 6)):
+        estimates.learn(batch(phase="Completed", finishTime=at(moment), tests=[ran("login", seconds)]))
+
+    assert estimates.test(job("login")) == 5
+
+
+@given(
+    runs=st.lists(
+        st.tuples(st.integers(0, 10**6), st.sampled_from("ab"), st.floats(0.1, 900)), min_size=1, max_size=80
+    ),
+    data=st.data(),
+)
+def test_the_order_of_learning_makes_no_difference(
+    runs: list[tuple[int, str, float]], data: st.DataObject
+) -> None:
+    batches = [
+        batch(
+            f"tb-{index}",
+            phase="Completed",
+            finishTime=at(moment),
+            installSeconds=seconds,
+            tests=[ran(name, seconds)],
+        )
+        for index, (moment, name, seconds) in enumerate(runs)
+    ]
+    found = set()
+    for order in (batches, data.draw(st.permutations(batches))):
+        estimates = Estimates()
+        for each in order:
+            estimates.learn(each)
+        told = (estimates.test(job("a")), estimates.test(job("b")), estimates.test(job("new")))
+        found.add((*(round(each, 2) for each in told), estimates.install(PHONES)))
+
+    assert len(found) == 1
 
 
 def test_an_unknown_test_takes_the_median_of_its_target() -> None:

@@ -6,6 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from testqueue.core.model import JobView, Key
 
@@ -215,3 +217,49 @@ def test_whoever_is_at_its_quota_rides_in_no_other_orgs_batch() -> None:
     scene = Scene(target(fairness=fairness), *lot("one", 1, app="v"), *lot("two", 2, app="v"))
 
     assert scene.batches() == [["one-000"]]
+
+
+@given(st.data())
+def test_the_order_of_events_makes_no_difference(data: st.DataObject) -> None:
+    """Old and new views of TestJobs and batches, in any order: the same batches follow."""
+    pool = target(parallelism=2, batch={"maxTests": 3}, fairness={"orgs": [{"orgId": "b", "weight": 2}]})
+    events: list[Any] = [
+        job(
+            f"{org}-{number}", org=org, app=data.draw(st.sampled_from(["v1", "v2"])), priority=number % 10 + 1
+        )
+        for org in "abc"
+        for number in range(data.draw(st.integers(1, 9)))
+    ]
+    scene = Scene(pool, *events)
+    for turn in range(data.draw(st.integers(0, 3))):
+        for batch in scene.created(now=60 * turn + 10):
+            claims = [
+                job(
+                    one.name,
+                    org=one.org,
+                    app=one.app_version_id,
+                    phase="Running",
+                    batch=batch.name,
+                    attempt=1,
+                )
+                for one in batch.jobs
+            ]
+            running = made(batch, created=60 * turn + 10, phase="Running", pod="p")
+            over = made(
+                batch,
+                created=60 * turn + 10,
+                phase="Completed",
+                pod="p",
+                installSeconds=3,
+                tests=results(batch.jobs, data.draw(st.floats(0.1, 99))),
+            )
+            news = [*claims, running, *([over] if data.draw(st.booleans()) else [])]
+            scene.know(*news)
+            events += news
+
+    other = Scene(*data.draw(st.permutations([pool, *events])))
+
+    def plan(each: Scene) -> list[Any]:
+        return [(batch.jobs, batch.seconds, batch.turn) for batch in each.created(now=600)]
+
+    assert plan(other) == plan(scene)
