@@ -40,7 +40,7 @@ def main() -> None:
         for number in range(PASSES):
             world.submit(tests[WAITING + number * NEWS :][:NEWS])
             # In every other pass a slot is free.
-            world.plan(world.end_next() if number % 2 else world.now)
+            world.plan(world.next_end() if number % 2 else world.now)
         seconds = world.passes[began:]
         shown = f"{1000 * median(seconds):9.1f}  {1000 * quantiles(seconds, n=20)[-1]:9.1f}"
         print(f"{versions:<9} {orgs:<7} {slots:<6} {shown}", flush=True)

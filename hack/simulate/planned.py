@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import time
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hack.simulate.schedule import Batch, in_a_row
 from qgjob.api import lifecycle
 from qgjob.api.constants import LOCAL_POD_PREFIX
-from testqueue.core.actions import UpdateTarget
-from testqueue.core.model import BatchView, JobView, TargetView, TestTime
+from testqueue.core.actions import UpdateTarget, YieldBatch
+from testqueue.core.model import BatchView, JobView, Key, TargetView, TestTime
 from testqueue.core.plan import Planner
 from testqueue.core.store import Store
 
@@ -21,10 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hack.simulate.loads import Load, Test
+    from hack.simulate.schedule import Run
     from testqueue.core.actions import CreateBatch
 
 #: Seconds since the epoch at which a trace begins.
 EPOCH = 1_000_000_000.0
+#: The planner looks again so often at least, as it does in the operator.
+LOOK_AGAIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,18 @@ def planned(load: Load) -> Outcome:
     return World(load).run()
 
 
+class _Live:
+    """A batch that runs: how far it is, and where it ends."""
+
+    def __init__(self, key: Key, made: Batch) -> None:
+        self.key = key
+        self.made = made
+        #: Runs that are over.
+        self.over = 0
+        self.installed = False
+        self.cut = False
+
+
 class World:
     """A load's target, its slots, and the operator that serves it. Times in seconds after the load's begin."""
 
@@ -53,39 +67,36 @@ class World:
         self._store = Store(load.ageing_seconds, self._batch_changed)
         names = (f"tb-{number:06d}" for number in itertools.count(1))
         self._planner = Planner(self._store, lambda: next(names))
-        self._ends: list[tuple[float, str]] = []
-        self._made: list[Batch] = []
+        self._live: dict[str, _Live] = {}
+        self._done: list[Batch] = []
         self._store.targets.apply(self._target())
 
     def run(self) -> Outcome:
         """Until all has run."""
         coming = deque(sorted(self._load.tests, key=lambda test: (test.submitted, test.name)))
-        while coming or self._ends:
+        while coming or self._live:
             moments = [coming[0].submitted] if coming else []
-            moments += [self._ends[0][0]] if self._ends else []
-            now = min(moments)
-            while coming and coming[0].submitted <= now:
+            moments += [live.made.ended for live in self._live.values()]
+            self.now = min(*moments, self.now + LOOK_AGAIN_SECONDS) if self._live else min(moments)
+            while coming and coming[0].submitted <= self.now:
                 self.submit([coming.popleft()])
-            while self._ends and self._ends[0][0] <= now:
-                self.end_next()
-            if len(self._ends) < self._load.slots:
-                self.plan(now)
-        return Outcome(tuple(self._made), tuple(self.passes))
+            self.plan(self.now)
+        return Outcome(tuple(sorted(self._done, key=lambda batch: batch.made)), tuple(self.passes))
 
     def submit(self, tests: Iterable[Test]) -> None:
         """TestJobs come into view."""
         for test in tests:
             self._store.jobs.apply(self._job(test))
 
-    def end_next(self) -> float:
-        """The batch that is done first ends; tells when."""
-        self.now, name = heapq.heappop(self._ends)
-        self._end(name)
-        return self.now
+    def next_end(self) -> float:
+        """When the batch that is done first ends."""
+        return min(live.made.ended for live in self._live.values())
 
     def plan(self, now: float) -> None:
-        """One pass, and what it asks for."""
+        """What has happened by now comes into view; then one pass, and what it asks for."""
         self.now = now
+        for live in list(self._live.values()):
+            self._go_on(live)
         began = time.process_time()
         planned = self._planner.plan(EPOCH + now)
         self.passes.append(time.process_time() - began)
@@ -93,11 +104,11 @@ class World:
             if isinstance(action, UpdateTarget):
                 for batch in action.batches:
                     self._begin(batch)
+            elif isinstance(action, YieldBatch):
+                self._yield(self._live[action.batch.name])
 
     def _begin(self, action: CreateBatch) -> None:
         made = in_a_row([self._tests[job.name] for job in action.jobs], self._load, self.now)
-        self._made.append(made)
-        heapq.heappush(self._ends, (made.ended, action.name))
         meta = {
             "namespace": action.namespace,
             "name": action.name,
@@ -106,37 +117,75 @@ class World:
             "creationTimestamp": None,
         }
         view = BatchView.from_object({"metadata": meta, "spec": action.spec()})
+        self._live[action.name] = _Live(view.key, made)
         pod = f"{LOCAL_POD_PREFIX}{action.name}"
+        created = EPOCH + self.now
+        started = created + self._load.start_seconds
         self._store.batches.apply(
-            replace(view, created=EPOCH + self.now, phase="Running", pod=pod, pod_name=pod)
+            replace(view, created=created, started=started, phase="Installing", pod=pod, pod_name=pod)
         )
         for job in action.jobs:
-            claimed = {"phase": lifecycle.RUNNING, "batch": action.name, "attempt": job.attempt + 1}
-            self._store.jobs.apply(replace(job, version=next(self._versions), **claimed))
+            self._change(job, phase=lifecycle.SCHEDULED, batch=action.name, attempt=job.attempt + 1)
 
-    def _end(self, name: str) -> None:
-        view = next(batch for batch in self._store.all_live_batches() if batch.name == name)
-        costs = dict.fromkeys((org for org, _ in view.costs), 0.0)
-        times = []
-        for job in self._store.claimed(view.key):
-            test = self._tests[job.name]
-            costs[test.org] += test.seconds
-            times.append(TestTime(test.name, "passed", test.seconds, test.test))
+    def _go_on(self, live: _Live) -> None:
+        """What the runner has reported since."""
+        runs = live.made.runs
+        if not live.installed and live.made.installed <= self.now:
+            live.installed = True
+            self._change_batch(live, phase="Running", install_seconds=self._load.install_seconds)
+        while live.over < len(runs) and runs[live.over].finished <= self.now:
+            job = self._job_of(live, runs[live.over])
             self._store.jobs.remove(replace(job, version=next(self._versions)))
-        if view.turn is not None:
-            costs[view.turn.org] += self._load.install_seconds
-        self._store.batches.apply(
-            replace(
-                view,
-                version=next(self._versions),
-                phase="Completed",
-                finished=EPOCH + self.now,
-                install_seconds=self._load.install_seconds,
-                passed=len(times),
-                tests=tuple(sorted(times)),
-                costs=tuple(costs.items()),
-            )
+            live.over += 1
+        if live.over == len(runs):
+            self._end(live)
+        elif runs[live.over].started <= self.now:
+            job = self._job_of(live, runs[live.over])
+            if job.phase != lifecycle.RUNNING:
+                self._change(job, phase=lifecycle.RUNNING)
+
+    def _yield(self, live: _Live) -> None:
+        """It ends after the test that runs now; those that follow go back then."""
+        live.cut = True
+        self._change_batch(live, yields=True)
+        runs, rest = live.made.runs[: live.over + 1], live.made.runs[live.over + 1 :]
+        live.made = replace(live.made, runs=runs, given_back=tuple(run.test for run in rest))
+
+    def _end(self, live: _Live) -> None:
+        view = self._store.batches.get(live.key)
+        if view is None or view.turn is None:
+            raise RuntimeError(f"{live.key} is not known")
+        costs = dict.fromkeys((org for org, _ in view.costs), 0.0)
+        costs[view.turn.org] += self._load.install_seconds
+        for run in live.made.runs:
+            costs[run.test.org] += run.test.seconds
+        for job in self._store.claimed(live.key):
+            self._change(job, phase=lifecycle.PENDING, batch="")
+        tests = [TestTime(run.test.name, "passed", run.test.seconds, run.test.test) for run in live.made.runs]
+        self._change_batch(
+            live,
+            phase="Yielded" if live.cut else "Completed",
+            finished=EPOCH + self.now,
+            passed=len(tests),
+            tests=tuple(tests),
+            costs=tuple(costs.items()),
         )
+        self._done.append(live.made)
+        del self._live[live.key.name]
+
+    def _job_of(self, live: _Live, run: Run) -> JobView:
+        job = self._store.jobs.get(Key(live.key.namespace, run.test.name))
+        if job is None:
+            raise RuntimeError(f"TestJob {run.test.name} is lost")
+        return job
+
+    def _change(self, job: JobView, **changes: Any) -> None:
+        self._store.jobs.apply(replace(job, version=next(self._versions), **changes))
+
+    def _change_batch(self, live: _Live, **changes: Any) -> None:
+        view = self._store.batches.get(live.key)
+        if view is not None:
+            self._store.batches.apply(replace(view, version=next(self._versions), **changes))
 
     def _batch_changed(self, _: BatchView | None, new: BatchView | None) -> None:
         if new is not None and new.over:

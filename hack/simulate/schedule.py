@@ -24,6 +24,8 @@ class Batch:
     made: float
     installed: float
     runs: tuple[Run, ...]
+    #: What it had, and went back into the line when it yielded.
+    given_back: tuple[Test, ...] = ()
 
     @property
     def ended(self) -> float:
@@ -95,16 +97,22 @@ def jain(shares: Iterable[float]) -> float:
 
 def overtaken(load: Load, batches: Sequence[Batch], steps: float) -> int:
     """How often a TestJob waited while one of its org, less urgent by more than so many steps, was put into a batch."""
-    waiting: defaultdict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    taken: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    away: defaultdict[str, list[Batch]] = defaultdict(list)
     for batch in batches:
         for run in batch.runs:
-            waiting[run.test.org].append((load.score(run.test), run.test.submitted, batch.made))
+            taken[run.test.org].append((load.score(run.test), batch.made))
+        for test in batch.given_back:
+            away[test.name].append(batch)
     found = 0
-    for tests in waiting.values():
-        for mine, submitted, taken in tests:
+    for batch in batches:
+        for test in (run.test for run in batch.runs):
+            bound = load.score(test) + steps * load.ageing_seconds
             found += any(
-                other > mine + steps * load.ageing_seconds and submitted < made < taken
-                for other, _, made in tests
+                score > bound
+                and test.submitted < made < batch.made
+                and not any(other.made <= made < other.ended for other in away[test.name])
+                for score, made in taken[test.org]
             )
     return found
 

@@ -25,6 +25,7 @@ from testqueue.core.actions import (
     ReplayJob,
     ResumeBatch,
     UpdateTarget,
+    YieldBatch,
 )
 from testqueue.core.addresses import is_taken
 from testqueue.core.model import (
@@ -210,7 +211,12 @@ class Cluster:
         if batch is None or _over(batch) or batch["status"].get("pod"):
             self.end_process(process)
             return
-        status = {"pod": process.uid, "podName": process.pod, "phase": "Installing"}
+        status = {
+            "pod": process.uid,
+            "podName": process.pod,
+            "phase": "Installing",
+            "startTime": self.api.timestamp(),
+        }
         self.api.change("testbatches", process.batch, status=status, version=None)
         process.owns = True
 
@@ -236,16 +242,24 @@ class Cluster:
     def lose_device(self, process: Process) -> None:
         """The running test is charged, the others go back."""
         self.end_test(process, "infrastructure")
+        self._give_back(process)
+        self._close(process, "Failed", "DeviceLost")
+
+    def _give_back(self, process: Process) -> None:
         for job in self._claims(process):
             if job["status"]["phase"] == "Scheduled":
                 changes = lifecycle.give_back(job["status"])
                 self.api.change("testjobs", job["metadata"]["name"], status=changes, version=None)
-        self._close(process, "Failed", "DeviceLost")
 
     def begin_test(self, process: Process) -> bool:
-        """Start the next TestJob, or end the batch where there is none."""
+        """Start the next TestJob, or end the batch where there is none, or where it was asked to yield."""
         scheduled = {job["metadata"]["name"]: job for job in self._claims(process)}
-        entries = self.api.objects["testbatches"][process.batch]["spec"]["jobs"]
+        spec = self.api.objects["testbatches"][process.batch]["spec"]
+        entries = spec["jobs"]
+        if spec.get("yield"):
+            self._give_back(process)
+            self._close(process, "Yielded", "Yield")
+            return False
         for entry in entries:
             job = scheduled.get(entry["name"])
             if job and job["status"]["phase"] == "Scheduled" and job["status"]["attempt"] == entry["attempt"]:
@@ -373,6 +387,11 @@ class Operator:
                 self._create(action)
             case ResumeBatch(batch):
                 self._resume(batch.key)
+            case YieldBatch(batch):
+                self._spend()
+                spec = {"yield": True}
+                changed = self.cluster.api.change("testbatches", batch.name, spec=spec, version=batch.version)
+                self._took("testbatches", changed)
             case CheckBatch(key, _):
                 self._check(key)
             case CancelJob(job):

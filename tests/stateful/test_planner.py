@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from qgjob.api import lifecycle
-from testqueue.core.actions import CreateBatch, UpdateTarget
-from testqueue.core.model import BATCH_OVER
+from testqueue.core.actions import CreateBatch, UpdateTarget, YieldBatch
+from testqueue.core.model import BATCH_OVER, Key
 from testqueue.core.store import Store
 
 from .simulation import AGEING_SECONDS, VIEWS, Cluster, DiedError, Operator, Process, selected
@@ -288,6 +288,7 @@ class PlannerMachine(RuleBasedStateMachine):
         self._quarantine_and_drain_are_kept(created)
         self._never_more_batches_than_slots(created)
         self._the_most_urgent_of_an_org_go_first(created)
+        self._one_batch_yields_at_a_time(planned)
         return planned
 
     def _only_what_may_run_now(self, created: list[CreateBatch]) -> None:
@@ -353,6 +354,14 @@ class PlannerMachine(RuleBasedStateMachine):
             assert scores == sorted(scores)
             left = [job for job in self.operator.store.line(lane) if job.key not in taken]
             assert all(job.queued - job.priority * AGEING_SECONDS >= scores[-1] for job in left)
+
+    def _one_batch_yields_at_a_time(self, planned: Pass) -> None:
+        for action in planned.actions:
+            if isinstance(action, YieldBatch):
+                live = self.operator.store.live_batches(Key(action.batch.namespace, action.batch.target))
+                assert action.batch in live
+                assert action.batch.tests_run
+                assert not any(batch.yields for batch in live)
 
     def _nothing_due_waits_while_a_slot_is_free(self, planned: Pass) -> None:
         """Judged from the API's objects, not from the store's own indexes."""

@@ -92,6 +92,13 @@ class ResumeBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class YieldBatch:
+    """Ask a batch to give back what it has not started. Holds only for the batch's version."""
+
+    batch: BatchView
+
+
+@dataclass(frozen=True, slots=True)
 class CheckBatch:
     """Something is odd about a batch: read it, its pods and its TestJobs live, and repair what recovery says.
 
@@ -135,5 +142,13 @@ class RefuseJob:
 
 
 Action = (
-    CreateBatch | UpdateTarget | ResumeBatch | CheckBatch | CancelJob | ReplayJob | ExplainJob | RefuseJob
+    CreateBatch
+    | UpdateTarget
+    | ResumeBatch
+    | CheckBatch
+    | CancelJob
+    | ReplayJob
+    | ExplainJob
+    | RefuseJob
+    | YieldBatch
 )

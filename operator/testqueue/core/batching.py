@@ -24,10 +24,10 @@ def turn_seconds(target: TargetView, install_seconds: float, waiting_seconds: fl
     """How long the tests of a batch may take where `waiting_seconds` of tests wait for so many slots, busy or free.
 
     Its slot's part of them: towards the end of the work batches get shorter, so that all slots end at about the same
-    time (guided self-scheduling, Polychronopoulos and Kuck, 1987). But never much less than `targetSeconds`, nor than
-    an install, since each batch costs one.
+    time (guided self-scheduling, Polychronopoulos and Kuck, 1987). But each costs an install, so half of what a batch
+    should take is the least.
     """
-    return max(waiting_seconds / max(slots, 1), least_seconds(target, install_seconds))
+    return max(waiting_seconds / max(slots, 1), least_seconds(target, install_seconds) / 2, install_seconds)
 
 
 def least_seconds(target: TargetView, install_seconds: float) -> float:

@@ -201,6 +201,8 @@ class BatchView:
     #: host:port that its runner was told, whatever the target says by now.
     address: str
     trial: bool
+    #: It was asked to give back what it has not started.
+    yields: bool
     turn: Turn | None
     fence_seconds: float | None
     entries: tuple[Entry, ...]
@@ -266,6 +268,7 @@ class BatchView:
             device=(spec.get("device") or {}).get("name", ""),
             address=(spec.get("device") or {}).get("address", ""),
             trial=spec.get("trial", False),
+            yields=spec.get("yield", False),
             turn=turn,
             fence_seconds=spec.get("fenceSeconds"),
             entries=tuple(Entry(job["name"], job["uid"], job["attempt"]) for job in spec["jobs"]),

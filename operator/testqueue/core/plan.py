@@ -22,6 +22,7 @@ from testqueue.core.actions import (
     ReplayJob,
     ResumeBatch,
     UpdateTarget,
+    YieldBatch,
 )
 from testqueue.core.addresses import Addresses
 from testqueue.core.estimates import Estimates
@@ -31,6 +32,7 @@ from testqueue.core.nominate import RECHECK_SECONDS, SETTLE_SECONDS, is_unfinish
 from testqueue.core.pool import Pool
 from testqueue.core.quotas import Quotas
 from testqueue.core.turns import Kept, Turns
+from testqueue.core.yields import Yields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +76,7 @@ class Planner:
         self._gone: set[Key] = set()
         self._explained: dict[Lane, int] = {}
         self._quotas = Quotas(store)
+        self._yields = Yields(store, self.estimates)
 
     def check_again(self, batch: Key, when: float) -> None:
         """A live look found nothing to do yet: not again before this time."""
@@ -97,9 +100,8 @@ class Planner:
         wake = [store.next_due or math.inf, now + RECHECK_SECONDS]
         addresses = Addresses(store, self.holds)
         for target in store.targets:
-            action, again = self._serve(target, addresses, now)
-            if action is not None:
-                actions.append(action)
+            found, again = self._serve(target, addresses, now)
+            actions += found
             wake.append(again)
         explanations, again = self._explanations(now)
         actions += explanations
@@ -143,8 +145,8 @@ class Planner:
             found.append(CheckBatch(key, why) if why or known is None else ResumeBatch(known))
         return found
 
-    def _serve(self, target: TargetView, addresses: Addresses, now: float) -> tuple[Action | None, float]:
-        """The target's one action, if any, and when to look again."""
+    def _serve(self, target: TargetView, addresses: Addresses, now: float) -> tuple[list[Action], float]:
+        """The target's actions, and when to look again."""
         store = self._store
         live = store.live_batches(target.key)
         pool = Pool(target, store, addresses, self.holds, now) if target.has_devices else None
@@ -152,7 +154,15 @@ class Planner:
         held = pool.held.values() if pool else ()
         running = len({*(batch.name for batch in live), *held})
         openings = self._openings(target, pool, running, addresses)
-        batches, again, gathering = self._batches(target, openings, running, now)
+        batches: list[CreateBatch] = []
+        found: list[Action] = []
+        again, gathering = math.inf, False
+        if store.is_wanted(target.key) and (openings or self._yields.is_time(target.key, now)):
+            turns = self._turns(target, running + len(openings), now)
+            batches = self._batches(target, openings, turns)
+            if yielding := self._yields.choose(target.key, live, turns.next_score(), now):
+                found.append(YieldBatch(yielding))
+            again, gathering = turns.again, turns.keeps
         for batch in batches:
             if pool and batch.device:
                 pool.lease(batch.device, batch.name)
@@ -167,15 +177,15 @@ class Planner:
             again = min(again, pool.next_trial)
         if not batches and leases == target.leases:
             if counts == target.counts:
-                return None, again
+                return found, again
             due = self._reported.get(target.key, 0.0) + REPORT_SECONDS
             if gathering:
                 # The counts go with the batch that is about to come: one write less.
                 due = max(due, again)
             if now < due:
-                return None, min(again, due)
+                return found, min(again, due)
         self._reported[target.key] = now
-        return UpdateTarget(target, leases, counts, tuple(batches)), again
+        return [*found, UpdateTarget(target, leases, counts, tuple(batches))], again
 
     def _openings(
         self, target: TargetView, pool: Pool | None, running: int, addresses: Addresses
@@ -191,22 +201,19 @@ class Planner:
             return openings
         return openings[: max(target.parallelism - running, 0)]
 
-    def _batches(
-        self, target: TargetView, openings: list[Opening], running: int, now: float
-    ) -> tuple[list[CreateBatch], float, bool]:
-        """New batches, when to look again at the latest, and whether a place is kept for a lane that still grows."""
-        batches: list[CreateBatch] = []
-        if not openings or not self._store.is_wanted(target.key):
-            return batches, math.inf, False
-        turns = Turns(
+    def _turns(self, target: TargetView, slots: int, now: float) -> Turns:
+        return Turns(
             target,
             self._store,
             self.estimates,
-            slots=running + len(openings),
+            slots=slots,
             hold=lambda group: self._hold(group, target),
             gathered=lambda lane: self._gathered(lane, now),
             now=now,
         )
+
+    def _batches(self, target: TargetView, openings: list[Opening], turns: Turns) -> list[CreateBatch]:
+        batches: list[CreateBatch] = []
         ordinary = sum(not opening.trial for opening in openings)
         for index, opening in enumerate(openings):
             # A device on probation gets one TestJob, and none that a healthy one could have had.
@@ -228,7 +235,7 @@ class Planner:
                     rivals=opening.rivals,
                 )
             )
-        return batches, turns.again, turns.keeps
+        return batches
 
     def _gathered(self, lane: Lane, now: float) -> float:
         """Until when a lane is left to grow before its first batch."""

@@ -113,6 +113,11 @@ class Turns:
         self._met: set[str] = set()
         self._enter()
 
+    def next_score(self) -> float | None:
+        """The score of the TestJob whose turn is next, if there is one."""
+        account = self._first()
+        return account.next[0].score if account else None
+
     def form(self, slots: int, *, trial: bool) -> Formed | Kept | None:
         """The next batch, where so many slots are free; None where nobody may have one.
 

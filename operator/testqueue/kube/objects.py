@@ -98,6 +98,12 @@ class Objects:
         answer = await self._patch(path, _exactly(batch, status))
         return self._took_batch(answer)
 
+    async def ask_to_yield(self, batch: BatchView) -> BatchView:
+        """Set a TestBatch's spec.yield; holds only for the version of `batch`."""
+        precondition = {"resourceVersion": str(batch.version), "uid": batch.uid}
+        body = {"metadata": precondition, "spec": {"yield": True}}
+        return self._took_batch(await self._patch(item(TEST_BATCHES, batch.namespace, batch.name), body))
+
     async def change_target(self, target: TargetView, status: Mapping[str, Any]) -> TargetView:
         """Patch a TestTarget's status; holds only for the version of `target`."""
         path = item(TEST_TARGETS, target.namespace, target.name, "status")

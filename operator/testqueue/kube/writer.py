@@ -18,6 +18,7 @@ from testqueue.core.actions import (
     ReplayJob,
     ResumeBatch,
     UpdateTarget,
+    YieldBatch,
 )
 from testqueue.core.addresses import is_taken
 from testqueue.core.model import JobView, Key
@@ -123,6 +124,12 @@ class Writer:
                 await self._create(action)
             case ResumeBatch(batch):
                 await self._creation.resume(batch)
+            case YieldBatch(batch):
+                logger.info(
+                    "yields to more urgent TestJobs",
+                    extra=about(namespace=batch.namespace, batch=batch.name, target=batch.target),
+                )
+                await self._objects.ask_to_yield(batch)
             case CheckBatch(key, why):
                 await self._repairs.check(key, why)
             case CancelJob(job):
@@ -206,6 +213,8 @@ def _subject(action: Action) -> Hashable:
             return "batch", batch.key
         case CheckBatch(key, _):
             return "batch", key
+        case YieldBatch(batch):
+            return "yield", batch.key
         case CancelJob(job) | ReplayJob(job) | ExplainJob(job) | RefuseJob(job):
             return "job", job.uid
         case _:

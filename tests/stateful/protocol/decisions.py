@@ -80,6 +80,7 @@ def repair(
         device="device",
         address="address",
         trial=False,
+        yields=False,
         turn=None,
         costs=(),
         fence_seconds=60,

@@ -73,6 +73,7 @@ def batch(
     target: str = "phones",
     device: str = "",
     address: str = "",
+    yields: bool = False,
     created: float = 0,
     version: int | None = None,
     **status: Any,
@@ -84,6 +85,8 @@ def batch(
         "priority": 5,
         "jobs": [{"name": each.name, "uid": each.uid, "attempt": each.attempt + 1} for each in jobs],
     }
+    if yields:
+        spec["yield"] = True
     if device:
         spec["device"] = {"name": device, "address": address or f"{device}:5555"}
     return BatchView.from_object(

@@ -68,7 +68,9 @@ def test_no_batch_is_longer_than_it_may_be_but_for_half_a_test() -> None:
     assert sizes(RIDERS, free=1, longest=18) == [4]
 
 
-@pytest.mark.parametrize(("waiting", "slots", "seconds"), [(8000, 8, 1000), (800, 8, 110), (800, 1, 800)])
+@pytest.mark.parametrize(
+    ("waiting", "slots", "seconds"), [(8000, 8, 1000), (800, 8, 100), (80, 8, 55), (800, 1, 800)]
+)
 def test_a_batch_is_its_slots_part_of_what_waits_but_worth_its_install(
     waiting: float, slots: int, seconds: float
 ) -> None:
