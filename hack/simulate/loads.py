@@ -130,6 +130,23 @@ def flood(seed: int) -> Load:
     return Load("flood of 60%", tuple(tests))
 
 
+def common_versions(seed: int) -> Load:
+    """A flood of 60% again, but all orgs test the same 20 versions, and tests are short."""
+    writer = _Writer(seed, median=2.0)
+    sizes = {"flood": 720, **{f"org-{number}": 60 for number in range(8)}}
+    tests = [
+        test
+        for org, size in sizes.items()
+        for test in writer.tests(
+            size,
+            org=org,
+            app=lambda chosen: f"v{chosen.randrange(20)}",
+            priority=lambda chosen: chosen.randint(1, 10),
+        )
+    ]
+    return Load("common versions", tuple(tests), install_seconds=1.0)
+
+
 def bursts(seed: int) -> Load:
     """Every ten minutes four orgs at once, with some tests of each priority."""
     writer = _Writer(seed)
@@ -165,6 +182,7 @@ LOADS: Final[tuple[Callable[[int], Load], ...]] = (
     many_versions,
     one_huge_group,
     flood,
+    common_versions,
     bursts,
     weights,
 )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hack.simulate.loads import Load, Test, flood, weights
+from hack.simulate.loads import Load, Test, common_versions, flood, weights
 from hack.simulate.planned import planned
 from hack.simulate.rivals import batches_in_order, chosen
 from hack.simulate.schedule import device_seconds, jain, overtaken, saturated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ORGS = ("one", "two", "three", "four")
 #: Not shrunk: a load is a hundred draws, and a run of it takes a tenth of a second.
@@ -116,8 +120,11 @@ def test_weighted_shares_are_within_5_percent_under_saturation(seed: int) -> Non
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_flood_of_60_percent_does_not_drown_the_others_and_each_keeps_its_order(seed: int) -> None:
-    load = flood(seed)
+@pytest.mark.parametrize("trace", [flood, common_versions])
+def test_a_flood_of_60_percent_does_not_drown_the_others_and_each_keeps_its_order(
+    trace: Callable[[int], Load], seed: int
+) -> None:
+    load = trace(seed)
     batches = planned(load).batches
     had = device_seconds(batches, *saturated(load, batches))
 

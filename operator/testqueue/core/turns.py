@@ -2,7 +2,7 @@
 
 Among orgs, the one that stands lowest in the ledger is next, whatever its TestJobs' priorities; within an org, its
 most urgent TestJob. That one's lane opens the batch. What else rides must not be far less urgent than what its own org
-has to wait for elsewhere, and another org's TestJobs must not bring it far beyond the org that is next.
+has to wait for elsewhere, and another org's TestJobs must not bring it beyond where the opener stands then.
 """
 
 from __future__ import annotations
@@ -144,9 +144,13 @@ class Turns:
             up_to=self._last_rider(account.next[0].score if account.next else None),
         )
         riders = [(job, self._estimates.test(job)) for job in own]
-        if not trial and not self._target.isolate_orgs:
-            riders += self._guests(lane, most - len(own), rival)
         longest = self._longest(contended=rival is not None)
+        if not trial and not self._target.isolate_orgs:
+            bound = math.inf
+            if rival is not None:
+                own_seconds = min(sum(seconds for _, seconds in riders), longest)
+                bound = max(rival.level, account.level + (self._install + own_seconds) / account.weight)
+            riders += self._guests(lane, most - len(own), bound)
         count = share([seconds for _, seconds in riders], self._target, self._install, slots, longest)
         taken = riders[:count]
         turn = self._charge(account, lane.org, taken)
@@ -277,8 +281,8 @@ class Turns:
     def _last_rider(self, next_score: float | None) -> float:
         return last_rider(next_score, self._store.ageing_seconds)
 
-    def _guests(self, lane: Lane, most: int, rival: _Account | None) -> list[tuple[JobView, float]]:
-        """Other lanes' TestJobs of the same app version, of whoever stands lowest first."""
+    def _guests(self, lane: Lane, most: int, bound: float) -> list[tuple[JobView, float]]:
+        """Other lanes' TestJobs of the same app version, of whoever stands lowest first, up to that level."""
         others = [
             (self._accounts[name].rank, each)
             for each in self._store.lanes(lane.group)
@@ -288,12 +292,9 @@ class Turns:
             and self._may(each)
         ]
         found: list[tuple[JobView, float]] = []
+        levels = {account.name: account.level for account in self._accounts.values()}
         for _, each in sorted(others):
             account = self._accounts[self._target.shares.account(each.org)]
-            # As far as the org that is next will be when it has had its batch.
-            allowed = math.inf
-            if rival is not None:
-                allowed = (rival.level - account.level) * account.weight + self._target.target_seconds
             place = self._places[each]
             head = self._store.waiting_line(each).head(place)
             up_to = self._last_rider(account.next[0].score)
@@ -302,8 +303,8 @@ class Turns:
             guests = self._store.line(each, start=place, most=max(most - len(found), 0), up_to=up_to)
             for job in guests:
                 seconds = self._estimates.test(job)
-                allowed -= seconds
-                if allowed < 0:
+                levels[account.name] += seconds / account.weight
+                if levels[account.name] > bound:
                     break
                 found.append((job, seconds))
         return found

@@ -160,13 +160,20 @@ def test_another_orgs_testjobs_of_the_same_app_version_ride_along() -> None:
     assert [sorted(batch) for batch in scene.batches()] == [["one-000", "two-000", "two-001"]]
 
 
-def test_they_ride_no_further_than_their_orgs_next_turn_would_take_them() -> None:
-    pool = target(parallelism=1, batch={"targetSeconds": 40})
-    scene = Scene(pool, *lot("one", 1, app="v"), *lot("flood", 90, app="v", created=1))
+def test_they_ride_no_further_than_the_opener_stands_then() -> None:
+    """Its test takes 5 s, and its install 10 s."""
+    scene = Scene(target(parallelism=1), *lot("one", 1, app="v"), *lot("flood", 90, app="v", created=1))
 
     (batch,) = scene.created()
 
-    assert Counter(one.org for one in batch.jobs) == {"one": 1, "flood": 5}
+    assert Counter(one.org for one in batch.jobs) == {"one": 1, "flood": 3}
+
+
+def test_strangers_that_share_a_weight_share_batches_too() -> None:
+    pool = target(fairness={"unlisted": {"shared": True}})
+    scene = Scene(pool, *lot("one", 3, app="v"), *lot("two", 3, app="v"))
+
+    assert [len(batch) for batch in scene.batches()] == [6]
 
 
 def test_isolated_orgs_share_no_batch() -> None:
