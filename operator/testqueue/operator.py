@@ -74,6 +74,7 @@ class Operator:
             namespace=settings.namespace,
             job_ttl=settings.ttl_seconds_after_finished,
             batch_ttl=settings.batch_ttl_seconds,
+            on_ended=planner.estimates.remember,
             clock=time.time,
         )
         self._caches = Caches(

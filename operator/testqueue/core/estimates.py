@@ -1,6 +1,6 @@
-"""How long installs and tests are likely to take, from the batches that are over.
+"""How long installs and tests are likely to take, from the batches that are over, and from TestJobs that are.
 
-The order in which batches are learned makes no difference: a replica that has just listed them expects the same as
+The order in which they are learned makes no difference: a replica that has just listed them expects the same as
 one that saw them end.
 """
 
@@ -11,7 +11,7 @@ from collections import OrderedDict
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from testqueue.core.model import Key
+from testqueue.core.model import Key, LastRun
 
 if TYPE_CHECKING:
     from testqueue.core.model import BatchView, JobView
@@ -33,6 +33,20 @@ class Estimates:
         self._installs: dict[Key, _Recent] = {}
         self._tests: dict[Key, _Recent] = {}
         self._by_test: OrderedDict[tuple[Key, str], _Mean] = OrderedDict()
+        self._last_runs: OrderedDict[tuple[Key, str], LastRun] = OrderedDict()
+
+    def remember(self, run: LastRun) -> None:
+        """Take the last run of a TestJob that is over. Counts only where no batch has told of the test.
+
+        TestJobs are kept for longer than TestBatches, but tell whole seconds only.
+        """
+        key = (run.target, run.test)
+        known = self._last_runs.get(key)
+        if known is None or known < run:
+            self._last_runs[key] = run
+            self._last_runs.move_to_end(key)
+        while len(self._last_runs) > _TESTS:
+            self._last_runs.popitem(last=False)
 
     def learn(self, batch: BatchView) -> None:
         """Take a batch that is over."""
@@ -63,8 +77,11 @@ class Estimates:
     def test(self, job: JobView) -> float:
         """Seconds of one run of this TestJob."""
         target = Key(job.namespace, job.target)
-        known = self._by_test.get((target, job.test))
-        return self.usual_test(target) if known is None else known.seconds
+        if (known := self._by_test.get((target, job.test))) is not None:
+            return known.seconds
+        if (last := self._last_runs.get((target, job.test))) is not None:
+            return last.seconds
+        return self.usual_test(target)
 
     def usual_test(self, target: Key) -> float:
         """Seconds of a test of which nothing is known."""

@@ -145,6 +145,27 @@ class JobView:
         )
 
 
+class LastRun(NamedTuple):
+    """How long a TestJob's last run took that came to a result. Later runs compare as greater."""
+
+    finished: float
+    target: Key
+    test: str
+    seconds: float
+
+    @classmethod
+    def from_object(cls, obj: Object) -> LastRun | None:
+        """Read it from a TestJob as the API server returns it; None where it has had no such run."""
+        meta, spec, status = obj["metadata"], obj["spec"], obj.get("status") or {}
+        for attempt in reversed(status.get("attempts") or ()):
+            began, ended = _seconds(attempt.get("startTime")), _seconds(attempt.get("finishTime"))
+            if attempt.get("outcome") != "infrastructure" and began is not None and ended is not None:
+                target = Key(meta["namespace"], spec["target"])
+                # The API's times are whole seconds.
+                return cls(ended, target, spec["test"], max(ended - began, 0.5))
+        return None
+
+
 class Entry(NamedTuple):
     """One TestJob that a TestBatch names."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from qgjob.api import lifecycle
 from qgjob.api.constants import TEST_BATCHES, TEST_JOBS
-from testqueue.core.model import BatchView, JobView, Key
+from testqueue.core.model import BatchView, JobView, Key, LastRun
 from testqueue.kube.errors import ApiError, NotLeaderError, Unreachable
 from testqueue.kube.paths import collection
 from testqueue.logs import about
@@ -49,15 +49,20 @@ class Expiry:
         namespace: str,
         job_ttl: float,
         batch_ttl: float,
+        on_ended: Callable[[LastRun], None] = lambda _: None,
         clock: Callable[[], float],
     ) -> None:
-        """TTLs in seconds: for Succeeded and Cancelled TestJobs without one of their own, and for TestBatches."""
+        """TTLs in seconds: for Succeeded and Cancelled TestJobs without one of their own, and for TestBatches.
+
+        `on_ended` is told of the TestJobs that had ended before this replica led.
+        """
         self._session = session
         self._objects = objects
         self._store = store
         self._namespace = namespace
         self._job_ttl = job_ttl
         self._batch_ttl = batch_ttl
+        self._on_ended = on_ended
         self._clock = clock
         self._queue: list[tuple[float, Key, str]] = []
         self._queued: set[str] = set()
@@ -108,6 +113,8 @@ class Expiry:
                 due = self._due(job)
                 if due is not None:
                     self._push(due, job.key, job.uid)
+                if (run := LastRun.from_object(obj)) is not None:
+                    self._on_ended(run)
             await asyncio.sleep(0)
 
     async def _keep_emptying(self) -> None:

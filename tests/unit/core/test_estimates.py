@@ -14,9 +14,9 @@ from testqueue.core.estimates import (
     HALF_LIFE_SECONDS,
     Estimates,
 )
-from testqueue.core.model import Key
+from testqueue.core.model import Key, LastRun
 
-from .objects import NAMESPACE, at, batch, job
+from .objects import NAMESPACE, NOW, at, batch, job, metadata
 
 PHONES = Key(NAMESPACE, "phones")
 
@@ -101,3 +101,53 @@ def test_old_durations_are_forgotten() -> None:
     estimates = learned([ran("slow", 100)], *([ran("quick", 1)] for _ in range(60)))
 
     assert estimates.test(job("new")) == 1
+
+
+def run(seconds: float, *, ended: float = 100, test: str = "login.spec.ts") -> LastRun:
+    return LastRun(NOW + ended, PHONES, test, seconds)
+
+
+def test_a_test_of_which_no_batch_tells_takes_what_its_last_run_took() -> None:
+    estimates = Estimates()
+    for each in (run(7, ended=200), run(4)):
+        estimates.remember(each)
+
+    assert estimates.test(job("login")) == 7
+
+
+def test_what_batches_tell_is_finer() -> None:
+    estimates = learned([ran("login", 0.2)])
+    estimates.remember(run(1))
+
+    assert estimates.test(job("login")) == 0.2
+
+
+@pytest.mark.parametrize(
+    ("attempts", "seconds"),
+    [
+        ([("passed", 0, 8)], 8),
+        ([("failed", 0, 8), ("passed", 60, 66)], 6),
+        ([("passed", 0, 8), ("infrastructure", 60, 900)], 8),
+        ([("passed", 0, 0)], 0.5),
+    ],
+)
+def test_a_last_run_is_one_that_came_to_a_result(
+    attempts: list[tuple[str, int, int]], seconds: float
+) -> None:
+    told = [
+        {"outcome": outcome, "startTime": at(began), "finishTime": at(ended)}
+        for outcome, began, ended in attempts
+    ]
+    obj = {
+        "metadata": metadata("login"),
+        "spec": {"target": "phones", "test": "t"},
+        "status": {"attempts": told},
+    }
+    found = LastRun.from_object(obj)
+
+    assert found is not None
+    assert found.seconds == seconds
+
+
+def test_who_never_ran_has_no_last_run() -> None:
+    assert LastRun.from_object({"metadata": metadata("a"), "spec": {"target": "phones", "test": "t"}}) is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from qgjob.api.constants import API_VERSION
-from testqueue.core.model import JobView
+from testqueue.core.model import JobView, LastRun
 from testqueue.core.store import Store
 from testqueue.kube.objects import Objects
 from testqueue.kube.ttl import Expiry
@@ -45,6 +45,20 @@ async def test_what_had_ended_before_is_found_and_deleted_as_it_was_seen(
         body = await deleted(server)
 
     assert body["preconditions"] == {"uid": "uid-j", "resourceVersion": "8"}
+
+
+async def test_how_long_they_took_is_told(server: ScriptedServer, session: ApiSession) -> None:
+    ended = job("7")
+    times = {"startTime": "2026-01-01T00:00:00Z", "finishTime": "2026-01-01T00:00:08Z"}
+    ended["status"]["attempts"] = [{"outcome": "passed", **times}]
+    server.on("GET", LIST, listing(ended))
+    server.on("GET", JOB, refuses(404))
+    heard: list[LastRun] = []
+
+    async with expiring(session, on_ended=heard.append):
+        await until(lambda: bool(heard))
+
+    assert (heard[0].test, heard[0].seconds) == ("t", 8)
 
 
 async def test_a_list_that_fails_is_asked_for_again(server: ScriptedServer, session: ApiSession) -> None:
@@ -153,10 +167,21 @@ def listing(*jobs: dict[str, Any]) -> Any:
 
 
 @asynccontextmanager
-async def expiring(session: ApiSession, ttl: float = 60.0) -> AsyncIterator[Expiry]:
+async def expiring(
+    session: ApiSession, ttl: float = 60.0, on_ended: Callable[[LastRun], None] = lambda _: None
+) -> AsyncIterator[Expiry]:
     store = Store(3600)
     objects = Objects(session, store, lambda: None, 4)
-    expiry = Expiry(session, objects, store, namespace="", job_ttl=ttl, batch_ttl=ttl, clock=lambda: NOW)
+    expiry = Expiry(
+        session,
+        objects,
+        store,
+        namespace="",
+        job_ttl=ttl,
+        batch_ttl=ttl,
+        on_ended=on_ended,
+        clock=lambda: NOW,
+    )
     task = asyncio.create_task(expiry.run())
     try:
         yield expiry
