@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import threading
 from typing import TYPE_CHECKING
@@ -9,14 +10,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from qgjob.api.constants import TEST_BATCHES, TEST_JOBS
+from testrunner.claims import Claims
+from testrunner.identity import Pod
+from testrunner.interruption import Interruption
+from testrunner.log import Log
+from testrunner.readable_paths import ReadablePaths
+from testrunner.record import BatchRecord
+from testrunner.reporting import Reporter
+from testrunner.stop import StopToken
+from testrunner.turns import Turns
 from tests.apiserver.proxy import Proxy, Request
 from tests.apiserver.runner_support import World, eventually, simulate
+from tests.unit.runner.clocks import HandClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from hack.localcluster.throwaway import ThrowawayControlPlane
+    from testrunner.clock import Clock
 
 
 @pytest.fixture
@@ -28,6 +40,18 @@ def world(crds: ThrowawayControlPlane, namespace: str, tmp_path: Path) -> World:
 def proxy(world: World, tmp_path: Path) -> Iterator[Proxy]:
     with Proxy(world.kubeconfig, tmp_path) as started:
         yield started
+
+
+def turns(world: World, batch: str, clock: Clock) -> Turns:
+    """The runner's view of an owned batch, on the real API server."""
+    pod = Pod("uid-of-the-pod", "the-pod")
+    log = Log(io.StringIO())
+    record = BatchRecord(world.client, world.namespace, batch, pod, clock)
+    record.own(StopToken(), log.line)
+    paths = ReadablePaths(world.folder)
+    reporter = Reporter(world.client, world.namespace, batch, pod=pod, paths=paths, clock=clock, log=log)
+    claims = Claims(world.client, world.namespace, batch, reporter=reporter, clock=clock)
+    return Turns(record, claims, interruption=Interruption(clock), clock=clock)
 
 
 def test_lost_answers_neither_repeat_a_test_nor_lose_its_result(world: World, proxy: Proxy) -> None:
@@ -194,12 +218,28 @@ def test_a_claim_that_was_taken_away_before_its_turn_is_skipped(world: World) ->
 
 
 def test_an_unclaimed_entry_is_waited_for(world: World) -> None:
-    world.target(driver=simulate(test=0.2))
+    """The runner's own clock stands still here: how long a claim takes on a busy machine is no matter."""
+    world.target()
+    batch = world.batch([world.job("one")], claimed=[])
+    looks = itertools.count(1)
+
+    def check() -> None:
+        if next(looks) == 3:
+            world.claim("one", batch)
+
+    found = turns(world, batch, HandClock().clock).next(check)
+
+    assert found is not None
+    assert (found[0].name, next(looks)) == ("one", 4)
+
+
+def test_an_entry_that_is_claimed_while_others_run_is_run_too(world: World) -> None:
+    world.target(driver=simulate(test=1))
     one, two = world.job("one"), world.job("two")
     batch = world.batch([one, two], claimed=[one])
 
     with world.running(batch) as runner:
-        runner.wait_for_line("end one")
+        runner.wait_for_line("simulated run")
         world.claim("two", batch)
         assert runner.wait() == 0, runner.output
 
