@@ -33,8 +33,8 @@ class Results:
         self._unreadable: set[str] = set()
 
     def suite(self, job: Object) -> Suite:
-        """A TestJob's suite."""
-        attempts = views.field(job, "attempts")
+        """A TestJob's suite: what has run since it was replayed last, if it was. What was before that was mended."""
+        attempts = views.attempts_since_replay(job)
         last = attempts[-1] if attempts else {}
         phase = views.phase(job)
         skipped, failure = None, None
@@ -107,7 +107,7 @@ def _about(job: Object, last: Mapping[str, Any]) -> dict[str, str]:
         "qgjob.status": views.status_word(job),
         "qgjob.target": spec["target"],
         "qgjob.appVersionId": spec["appVersionId"],
-        "qgjob.attempts": str(len(views.field(job, "attempts"))),
+        "qgjob.attempts": str(len(views.attempts_since_replay(job))),
         "qgjob.artifacts": last.get("artifacts", ""),
         "qgjob.session": last.get("session", ""),
         "qgjob.video": last.get("video", ""),

@@ -69,6 +69,17 @@ def is_over(job: Object) -> bool:
     return phase(job) in lifecycle.FINISHED and not replay_is_due(job)
 
 
+def attempts_since_replay(job: Object) -> list[dict[str, Any]]:
+    """Its attempts, oldest first, without those before its last replay."""
+    since = field(job, "queueTime") or ""
+    # Times in one format sort as texts.
+    return [
+        each
+        for each in field(job, "attempts")
+        if str(each.get("startTime") or each.get("finishTime") or since) >= since
+    ]
+
+
 def can_not_be_run(job: Object) -> bool:
     """Whether it is a dead letter because of what was submitted: no such app version or test file, a broken source."""
     used_up = (TEST_FAILED_REASON, INFRASTRUCTURE_REASON)

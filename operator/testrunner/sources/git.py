@@ -86,13 +86,16 @@ def fetch_git(
 
     log(f"fetching {revision} of {_public(source.repository)}")
     must(git("init", "--quiet"))
-    shallow = git("fetch", "--quiet", "--depth", "1", "--", source.repository, revision)
-    if shallow.returncode == 0:
-        must(git("checkout", "--quiet", "--detach", "FETCH_HEAD"))
-    elif _REFUSED.search(shallow.tail):
-        raise _error(shallow, source, login)
+    # Not every server serves a part of the history (a plain web server does not), nor a single commit.
+    for depth in (["--depth", "1"], []):
+        fetched = git("fetch", "--quiet", *depth, "--", source.repository, revision)
+        if _REFUSED.search(fetched.tail) and fetched.returncode != 0:
+            raise _error(fetched, source, login)
+        if fetched.returncode == 0:
+            must(git("checkout", "--quiet", "--detach", "FETCH_HEAD"))
+            break
     else:
-        # A commit by its short name, or a server that serves no single commits: fetch everything and look.
+        # A commit by its short name, or one that no branch or tag points to: fetch everything and look.
         everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
         must(git("fetch", "--quiet", "--", source.repository, *everything))
         must(git("checkout", "--quiet", "--detach", revision, "--"))

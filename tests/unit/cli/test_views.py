@@ -77,6 +77,14 @@ def test_a_replayed_job_says_so() -> None:
     assert views.details(replayed, jobs.NOW) == "Replayed, waiting in queue:p5 for target phones"
 
 
+def test_attempts_before_the_last_replay_are_told_apart() -> None:
+    dead = jobs.dead(jobs.pending())
+    mended = jobs.with_status(dead, lifecycle.replay(dead["status"], 1, jobs.NOW + timedelta(hours=1)))
+
+    assert len(views.attempts_since_replay(dead)) == len(dead["status"]["attempts"]) > 0
+    assert views.attempts_since_replay(mended) == []
+
+
 def test_a_dead_letter_whose_replay_was_not_seen_yet_is_queued() -> None:
     job = jobs.replayed(jobs.dead(jobs.pending()))
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import functools
+import http.server
 import io
 import os
 import subprocess
 import tarfile
+import threading
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +23,7 @@ from testrunner.stop import StopToken
 from tests.unit.runner.limits import largest_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -243,6 +246,37 @@ def test_git_fetches_a_branch_a_commit_and_a_short_commit(repository: Repository
         project = fetch(repository.url, tmp_path / f"out{number}", revision=revision, path="e2e")
 
         assert (project / "text").read_text() == "one", revision
+
+
+@pytest.fixture
+def plain_web_server(repository: Repository, tmp_path: Path) -> Iterator[str]:
+    """The repository's URL on a web server that knows nothing of git: `git update-server-info` is all it has."""
+    bare = tmp_path / "www" / "tests.git"
+    subprocess.run(["git", "clone", "--quiet", "--bare", repository.url, str(bare)], check=True)
+    subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
+    handler = functools.partial(SilentHandler, directory=str(bare.parent))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/tests.git"
+        server.shutdown()
+
+
+class SilentHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.mark.parametrize(
+    ("revision", "text"), [("HEAD", "two"), ("main", "two"), ("feature", "one"), ("commit", "one")]
+)
+def test_git_fetches_from_a_plain_web_server(
+    repository: Repository, plain_web_server: str, tmp_path: Path, revision: str, text: str
+) -> None:
+    revision = repository.first[:8] if revision == "commit" else revision
+
+    project = fetch(plain_web_server, tmp_path / "out", revision=revision, path="e2e")
+
+    assert (project / "text").read_text() == text
 
 
 @pytest.mark.parametrize(
