@@ -1,4 +1,4 @@
-"""The runner's TestBatch: owning it, reading it again, and its three writes."""
+"""The runner's TestBatch: owning it, reading it again, and what it writes there."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from qgjob.api.testbatch import BatchJob
     from qgjob.client import Client
+    from qgjob.client.client import PatchKind
 
     from .clock import Clock
     from .identity import Pod
@@ -132,15 +133,7 @@ class BatchRecord:
         ]
         sent = self._clock.monotonic()
         try:
-            batch = self._client.patch(
-                TEST_BATCHES,
-                self.name,
-                patch,
-                kind="json",
-                subresource="status",
-                namespace=self.namespace,
-                timeout=REQUEST_SECONDS,
-            )
+            batch = self._patch_status(patch, "json")
         except ApiError as error:
             if not error.is_invalid:
                 raise
@@ -166,15 +159,7 @@ class BatchRecord:
             {"op": "test", "path": "/status/open", "value": False},
             {"op": "add", "path": "/status/message", "value": message},
         ]
-        self._client.patch(
-            TEST_BATCHES,
-            self.name,
-            patch,
-            kind="json",
-            subresource="status",
-            namespace=self.namespace,
-            timeout=REQUEST_SECONDS,
-        )
+        self._patch_status(patch, "json")
 
     def closed_by_us(self) -> bool:
         """Whether the newest reading shows it over by this pod's own report (whose answer was lost)."""
@@ -192,16 +177,19 @@ class BatchRecord:
         with self._lock:
             version = self._object["metadata"]["resourceVersion"]
         sent = self._clock.monotonic()
-        batch = self._client.patch(
+        batch = self._patch_status(lifecycle.merge_patch(version, status), "merge")
+        self._keep(batch, sent)
+
+    def _patch_status(self, patch: Any, kind: PatchKind) -> dict[str, Any]:
+        return self._client.patch(
             TEST_BATCHES,
             self.name,
-            lifecycle.merge_patch(version, status),
-            kind="merge",
+            patch,
+            kind=kind,
             subresource="status",
             namespace=self.namespace,
             timeout=REQUEST_SECONDS,
         )
-        self._keep(batch, sent)
 
     def _keep(self, batch: dict[str, Any], sent: float) -> Ownership:
         spec = TestBatchSpec.model_validate(batch["spec"])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hack.s3server import S3Server
 from qgjob.api.stores import App, S3Access
 from qgjob.api.stores import Cache as CacheSettings
 from testrunner.app import fetch_app
@@ -19,6 +18,8 @@ from testrunner.stop import StopToken
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from hack.s3server import S3Server
 
 PACKAGE = bytes(range(256)) * 40_000
 
@@ -69,12 +70,6 @@ class Builds:
             log=self.log.append,
         )
         return to.read_bytes()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with S3Server(tmp_path_factory.mktemp("s3") / "server") as running:
-        yield running
 
 
 @pytest.fixture

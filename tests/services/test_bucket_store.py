@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hack.s3server import S3Server
 from qgjob.api.stores import Artifacts, Bucket
 from testrunner.artifacts.base import Scope
 from testrunner.artifacts.bucket import BucketStore
@@ -21,6 +20,8 @@ from testrunner.stop import StopToken
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from hack.s3server import S3Server
 
 ROOT = "qgjob/mobile/pixels/"
 KEY = f"{ROOT}2026-11-24/login-1-0a1b2c3d/1/"
@@ -58,12 +59,6 @@ class Scene:
     def keys(self) -> list[str]:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket="artifacts")
         return [each["Key"] for page in pages for each in page.get("Contents", [])]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with S3Server(tmp_path_factory.mktemp("s3") / "server") as running:
-        yield running
 
 
 @pytest.fixture
